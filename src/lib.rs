@@ -1,0 +1,1 @@
+//! Plaudit: Stable Diffusion that learns from the people who look at its pictures.

@@ -1,0 +1,1 @@
+//! Graph differentiation, training, and the miniature world.
