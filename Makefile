@@ -1,0 +1,32 @@
+# `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test slow lint doc bench fixtures deny
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## Fetch ONNX Runtime into .ort/ (once)
+	@bash scripts/setup.sh
+
+run: setup ## Build, and draw twelve prompts into out/ with the bundled pack
+	@cargo run --quiet --release -- generate --prompts examples/twelve.txt --seed 7 -o out --sheet out/sheet.png
+
+test: setup ## Every test that does not take long
+	@bash scripts/test.sh
+
+slow: setup ## The tests that take long: SD v1.5's exact shape (24 GiB of memory, Python with requirements-dev.txt)
+	@cargo test --release -- --ignored --nocapture
+
+lint: ## Formatting, clippy and docs, warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet --document-private-items
+
+deny: ## Licences and duplicate dependencies (needs cargo-deny)
+	cargo deny check licenses bans sources
+
+bench: setup ## The figures of the README (needs Python with requirements-dev.txt)
+	@bash benches/run.sh
+
+fixtures: ## Make the fixtures under tests/golden anew (needs Python with requirements-dev.txt)
+	@bash tests/golden/regenerate.sh
