@@ -24,5 +24,9 @@ done
 long=$(git ls-files '*.rs' ':!*/proto/onnx.rs' | xargs wc -l | awk '$2 != "total" && $1 > 600 {print $2 " (" $1 ")"}')
 [ -z "$long" ] || fail "files longer than 600 lines: $long"
 
-[ "$failed" = 0 ] && echo "contracts: 5 passed, 0 failed"
+foreign=$(cargo tree --workspace --prefix none --format '{l}|{p}' | sed 's/ (\*)$//' | sort -u \
+  | grep -vE '^(\||$)' | grep -vE '^[^|]*(MIT|Apache-2\.0|BSD-[23]-Clause|ISC|Zlib|Unicode-3\.0)' || true)
+[ -z "$foreign" ] || fail "dependencies under another licence than MIT, Apache-2.0 or BSD-like ones: $foreign"
+
+[ "$failed" = 0 ] && echo "contracts: 6 passed, 0 failed"
 exit "$failed"
