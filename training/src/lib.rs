@@ -1,1 +1,6 @@
 //! Graph differentiation, training, and the miniature world.
+
+pub mod checkpoint;
+pub mod optim;
+pub mod random;
+pub mod report;

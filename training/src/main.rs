@@ -1,1 +1,3 @@
-fn main() -> anyhow::Result<()> { Ok(()) }
+fn main() -> anyhow::Result<()> {
+    Ok(())
+}

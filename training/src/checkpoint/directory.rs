@@ -1,0 +1,172 @@
+//! Writing aside, renaming, finding the newest whole one.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensors, View};
+use sha2::{Digest, Sha256};
+
+use super::{CheckpointError, State};
+
+/// Checkpoints kept: the newest, and the one before in case the newest is damaged.
+pub const KEPT: usize = 2;
+const TENSORS: &str = "checkpoint.safetensors";
+const STATE: &str = "state.json";
+const PREFIX: &str = "step-";
+const ASIDE: &str = "writing";
+/// Bytes hashed at a time.
+const BLOCK: usize = 1 << 20;
+
+/// A checkpoint read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// Its state.
+    pub state: State,
+    /// Its tensors by name, row-major f32.
+    pub tensors: BTreeMap<String, Vec<f32>>,
+    /// Newer checkpoints that were damaged, and how.
+    pub skipped: Vec<String>,
+}
+
+/// Writes a checkpoint of `tensors` (name, shape, elements) into `directory`, and removes all but the [`KEPT`] newest.
+///
+/// # Errors
+/// If the disk refuses. What was there before stays readable.
+pub fn save(
+    directory: &Path,
+    mut state: State,
+    tensors: Vec<(String, Vec<usize>, &[f32])>,
+) -> Result<(), CheckpointError> {
+    let aside = directory.join(ASIDE);
+    remove(&aside)?;
+    fs::create_dir_all(&aside).map_err(io_error("create", &aside))?;
+    let file = aside.join(TENSORS);
+    let views = tensors.into_iter().map(|(name, shape, values)| (name, Elements { shape, values }));
+    safetensors::serialize_to_file(views, None, &file)
+        .map_err(|source| CheckpointError::Tensors { path: file.clone(), source })?;
+    sync(&file)?;
+    state.tensors = hash(&file)?;
+    let file = aside.join(STATE);
+    let text = serde_json::to_vec_pretty(&state).map_err(|error| io_error("write", &file)(error.into()))?;
+    fs::write(&file, text).map_err(io_error("write", &file))?;
+    sync(&file)?;
+    sync(&aside)?;
+    let place = directory.join(format!("{PREFIX}{:09}", state.step));
+    // A checkpoint of this very step is already there when a run was resumed and made none since.
+    remove(&place)?;
+    fs::rename(&aside, &place).map_err(io_error("rename to", &place))?;
+    sync(directory)?;
+    numbered(directory)?.iter().rev().skip(KEPT).try_for_each(|(_, old)| remove(old))
+}
+
+/// The newest whole checkpoint in `directory`; `None` when there is none at all.
+///
+/// # Errors
+/// If there are checkpoints and none is whole, or the directory cannot be listed.
+pub fn latest(directory: &Path) -> Result<Option<Loaded>, CheckpointError> {
+    let mut skipped = Vec::new();
+    for (_, place) in numbered(directory)?.iter().rev() {
+        match load(place) {
+            Ok((state, tensors)) => return Ok(Some(Loaded { state, tensors, skipped })),
+            Err(reason) => skipped.push(format!("{}: {reason}", place.display())),
+        }
+    }
+    if skipped.is_empty() {
+        return Ok(None);
+    }
+    Err(CheckpointError::NoneWhole { directory: directory.to_owned(), reasons: skipped })
+}
+
+type Parts = (State, BTreeMap<String, Vec<f32>>);
+
+fn load(place: &Path) -> Result<Parts, Box<dyn std::error::Error>> {
+    let state: State = serde_json::from_slice(&fs::read(place.join(STATE))?)?;
+    let bytes = fs::read(place.join(TENSORS))?;
+    let found = hex(&Sha256::digest(&bytes));
+    if found != state.tensors {
+        return Err(format!("{TENSORS} has SHA-256 {found} instead of {}", state.tensors).into());
+    }
+    let tensors = SafeTensors::deserialize(&bytes)?;
+    let values = |view: &safetensors::tensor::TensorView<'_>| bytemuck::pod_collect_to_vec(view.data());
+    Ok((state, tensors.iter().map(|(name, view)| (name.to_owned(), values(&view))).collect()))
+}
+
+/// Checkpoints by step, oldest first.
+fn numbered(directory: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io_error("list", directory))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io_error("list", directory))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix(PREFIX)).and_then(|number| number.parse().ok());
+        found.extend(number.map(|number| (number, path)));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A borrowed f32 tensor.
+struct Elements<'a> {
+    shape: Vec<usize>,
+    values: &'a [f32],
+}
+
+impl View for Elements<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        bytemuck::cast_slice(self.values).into()
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> CheckpointError + use<> {
+    let path = path.to_owned();
+    move |source| CheckpointError::Io { action, path: path.clone(), source }
+}
+
+/// Removes a directory if it is there.
+fn remove(path: &Path) -> Result<(), CheckpointError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a file or a directory's entries durable.
+fn sync(path: &Path) -> Result<(), CheckpointError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(io_error("sync", path))
+}
+
+fn hash(path: &Path) -> Result<String, CheckpointError> {
+    let mut file = File::open(path).map_err(io_error("read", path))?;
+    let (mut hasher, mut block) = (Sha256::new(), vec![0; BLOCK]);
+    loop {
+        match io::Read::read(&mut file, &mut block).map_err(io_error("read", path))? {
+            0 => return Ok(hex(&hasher.finalize())),
+            n => hasher.update(&block[..n]),
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
