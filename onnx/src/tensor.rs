@@ -117,11 +117,11 @@ impl Tensor {
 
     /// The elements as f32, copied; `None` for another dtype.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
-        (self.dtype == DType::F32).then(|| bytemuck::pod_collect_to_vec(&self.data))
+        (self.dtype == DType::F32).then(|| bytemuck::allocation::pod_collect_to_vec(&self.data))
     }
 
     /// The elements as i64, copied; `None` for another dtype.
     pub fn to_i64(&self) -> Option<Vec<i64>> {
-        (self.dtype == DType::I64).then(|| bytemuck::pod_collect_to_vec(&self.data))
+        (self.dtype == DType::I64).then(|| bytemuck::allocation::pod_collect_to_vec(&self.data))
     }
 }
