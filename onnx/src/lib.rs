@@ -2,8 +2,18 @@
 //!
 //! [`Model`] owns plain Rust data, never protobuf messages, so an edit is an edit of vectors and maps.
 
+mod check;
+mod dtype;
+mod external;
 mod graph;
+mod problem;
+mod proto;
+mod read;
 mod tensor;
+mod write;
 
 pub use graph::{Attribute, Dim, Graph, Model, Node, ValueInfo};
+pub use problem::{Problem, Problems};
+pub use read::ReadError;
 pub use tensor::{Bytes, DType, Tensor};
+pub use write::{EMBED_BELOW, ExternalRange, MODEL_FILE, WEIGHTS_FILE, WriteError};
