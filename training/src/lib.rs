@@ -1,6 +1,7 @@
 //! Graph differentiation, training, and the miniature world.
 
 pub mod checkpoint;
+pub mod miniature;
 pub mod optim;
 pub mod random;
 pub mod report;

@@ -1,0 +1,61 @@
+use super::*;
+use crate::miniature::grammar::{Category, Count};
+
+#[test]
+fn a_seed_fixes_every_pixel() {
+    let scene: Scene = "four purple cats in the city".parse().unwrap();
+    assert_eq!(draw(&scene, 5).picture, draw(&scene, 5).picture);
+    assert_ne!(draw(&scene, 5).picture, draw(&scene, 6).picture);
+}
+
+#[test]
+fn what_was_said_is_what_is_drawn() {
+    let mut random = Random::new(0);
+    for seed in 0..200 {
+        let scene = Scene::sample(Category::Composition, &Object::ALL, &mut random);
+        assert_eq!(draw(&scene, seed).truth, scene);
+    }
+}
+
+#[test]
+fn objects_are_as_large_in_a_crowd_as_alone() {
+    let mean_radius = |count: u8| {
+        let radii = (0..300).flat_map(|seed| layout::poses(Object::Star, count, &mut Random::new(seed)));
+        let radii: Vec<f32> = radii.map(|pose| pose.radius).collect();
+        radii.iter().sum::<f32>() / radii.len() as f32
+    };
+    let alone = mean_radius(1);
+    for count in Count::all() {
+        let ratio = mean_radius(count.get()) / alone;
+        assert!((0.95..=1.05).contains(&ratio), "{count:?}: {ratio}");
+    }
+}
+
+#[test]
+fn objects_stay_apart_and_inside() {
+    for seed in 0..300 {
+        let poses = layout::poses(Object::Car, 6, &mut Random::new(seed));
+        assert_eq!(poses.len(), 6);
+        for (index, one) in poses.iter().enumerate() {
+            let inside = one.radius..=SIDE as f32 - one.radius;
+            assert!(inside.contains(&one.x) && inside.contains(&one.y));
+            for other in &poses[..index] {
+                assert!((one.x - other.x).hypot(one.y - other.y) > one.radius + other.radius);
+            }
+        }
+    }
+}
+
+#[test]
+fn backgrounds_are_nearly_grey() {
+    /// Largest chroma of a background pixel, of 255; the palest object colour has 108.
+    const LIMIT: u8 = 70;
+    for place in Background::ALL {
+        for seed in 0..20 {
+            for pixel in draw_background(place, seed).pixels() {
+                let [r, g, b] = pixel.0;
+                assert!(r.max(g).max(b) - r.min(g).min(b) <= LIMIT, "{place:?} {pixel:?}");
+            }
+        }
+    }
+}
