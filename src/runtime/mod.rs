@@ -1,0 +1,31 @@
+//! ONNX Runtime: the only folder that imports `ort`.
+//!
+//! A [`Session`] runs a graph on tensors of any shape it accepts; a [`BoundSession`] runs one of fixed shapes over
+//! buffers that are bound once, which is what a training loop wants. [`specialise`] fixes a graph's free dimensions
+//! and tells every intermediate shape.
+
+mod append;
+mod binding;
+mod device;
+mod element;
+mod environment;
+mod error;
+mod library;
+mod session;
+mod settings;
+mod specialise;
+#[cfg(test)]
+mod tests;
+mod trim;
+mod value;
+mod view;
+
+pub use binding::{BoundSession, Buffers};
+pub use device::Device;
+pub use element::Element;
+pub use environment::library_version;
+pub use error::RuntimeError;
+pub use session::{Outputs, Session};
+pub use settings::{Optimization, SessionSettings};
+pub use specialise::specialise;
+pub use view::View;

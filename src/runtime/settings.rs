@@ -1,0 +1,57 @@
+//! How a session is built.
+
+use std::collections::BTreeMap;
+
+use ort::session::builder::GraphOptimizationLevel;
+
+use super::Device;
+
+/// How far ONNX Runtime rewrites a graph before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Optimization {
+    /// Not at all.
+    None,
+    /// Semantics-preserving rewrites in ONNX's own operators: folding, fusing, removing.
+    Basic,
+    /// Everything, with fused operators and memory layouts of the device.
+    #[default]
+    All,
+}
+
+impl From<Optimization> for GraphOptimizationLevel {
+    fn from(level: Optimization) -> Self {
+        match level {
+            Optimization::None => Self::Disable,
+            Optimization::Basic => Self::Level1,
+            Optimization::All => Self::All,
+        }
+    }
+}
+
+/// What a session is built with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// Where it computes. Default: the processor.
+    pub device: Device,
+    /// Threads inside one operator; 0 means one for each core. Default: 0.
+    pub threads: usize,
+    /// Idle threads wait busily for the next operator. Faster for a session that runs back to back; wasteful beside
+    /// other sessions. Default: true.
+    pub spinning: bool,
+    /// Default: all.
+    pub optimization: Optimization,
+    /// Sizes for free dimensions, by name. Default: none.
+    pub dims: BTreeMap<String, usize>,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            device: Device::default(),
+            threads: 0,
+            spinning: true,
+            optimization: Optimization::default(),
+            dims: BTreeMap::new(),
+        }
+    }
+}
