@@ -3,5 +3,6 @@
 pub mod checkpoint;
 pub mod miniature;
 pub mod optim;
+pub mod pretrain;
 pub mod random;
 pub mod report;

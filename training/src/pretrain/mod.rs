@@ -1,0 +1,3 @@
+//! Builds the miniature pack from nothing.
+
+pub mod tokenizer;
