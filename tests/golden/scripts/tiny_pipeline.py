@@ -11,6 +11,7 @@ from pathlib import Path
 import common
 import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
+from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
 from exporting import architectures
@@ -52,9 +53,12 @@ def tokenizer() -> CLIPTokenizer:
 
 
 def save(checkpoint: Path) -> None:
-    """A checkpoint whose scheduler and tokenizer files are the original ones, not what the library would write back."""
+    """A checkpoint whose scheduler, tokenizer and text weights' names are the original ones, not what newer libraries write back."""
     shutil.rmtree(common.GOLDEN / "tiny_sd", ignore_errors=True)
-    build().save_pretrained(checkpoint)
+    pipeline = build()
+    pipeline.save_pretrained(checkpoint)
+    original = {f"text_model.{name}": value for name, value in pipeline.text_encoder.state_dict().items()}
+    save_file(original, checkpoint / "text_encoder/model.safetensors", metadata={"format": "pt"})
     write_json(checkpoint / "scheduler/scheduler_config.json", architectures.SCHEDULER)
     shutil.rmtree(checkpoint / "tokenizer")
     shutil.copytree(common.GOLDEN / "tiny_sd/tokenizer", checkpoint / "tokenizer")
