@@ -2,3 +2,4 @@
 
 pub mod noise;
 pub mod schedule;
+pub mod tokenize;
