@@ -1,4 +1,3 @@
 //! Plaudit: Stable Diffusion that learns from the people who look at its pictures.
 
-pub mod pipeline;
 pub mod runtime;

@@ -1,3 +1,1 @@
-//! The `plaudit` command.
-
-fn main() {}
+fn main() -> anyhow::Result<()> { Ok(()) }

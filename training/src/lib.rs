@@ -1,5 +1,6 @@
 //! Graph differentiation, training, and the miniature world.
 
+pub mod autodiff;
 pub mod checkpoint;
 pub mod miniature;
 pub mod optim;
