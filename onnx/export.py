@@ -143,7 +143,8 @@ def from_directory(chosen) -> None:
     for name in ("tokenizer", "scheduler", "model_index.json"):
         copy = shutil.copytree if (source / name).is_dir() else shutil.copy
         copy(source / name, out / name, **({"dirs_exist_ok": True} if copy is shutil.copytree else {}))
-    shutil.copy(source / "text_encoder/config.json", out / "text_encoder/config.json")
+    for name, origin in (("text_encoder", "text_encoder"), ("unet", "unet"), ("vae_encoder", "vae"), ("vae_decoder", "vae")):
+        shutil.copy(source / origin / "config.json", out / name / "config.json")
 
 
 if __name__ == "__main__":

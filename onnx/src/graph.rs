@@ -170,3 +170,15 @@ impl Model {
         }
     }
 }
+
+impl From<usize> for Dim {
+    fn from(extent: usize) -> Self {
+        Self::Fixed(extent)
+    }
+}
+
+impl From<&str> for Dim {
+    fn from(name: &str) -> Self {
+        Self::Named(name.to_owned())
+    }
+}

@@ -4,12 +4,15 @@
 
 mod check;
 mod dtype;
+pub mod expr;
 mod external;
 mod graph;
 mod problem;
 mod proto;
 mod read;
 mod tensor;
+mod text;
+mod walk;
 mod write;
 
 pub use graph::{Attribute, Dim, Graph, Model, Node, ValueInfo};

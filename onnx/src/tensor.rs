@@ -105,6 +105,26 @@ impl Tensor {
         Self::new(DType::I64, shape, bytemuck::cast_slice(values).to_vec())
     }
 
+    /// A scalar of a floating-point or integer type, rounded to that type; `None` for `bool`.
+    pub fn scalar(dtype: DType, value: f32) -> Option<Self> {
+        let bytes = match dtype {
+            DType::F32 => value.to_le_bytes().to_vec(),
+            DType::F64 => f64::from(value).to_le_bytes().to_vec(),
+            DType::F16 => half::f16::from_f32(value).to_le_bytes().to_vec(),
+            DType::Bf16 => half::bf16::from_f32(value).to_le_bytes().to_vec(),
+            DType::I64 => (value as i64).to_le_bytes().to_vec(),
+            DType::I32 => (value as i32).to_le_bytes().to_vec(),
+            DType::I16 => (value as i16).to_le_bytes().to_vec(),
+            DType::I8 => (value as i8).to_le_bytes().to_vec(),
+            DType::U64 => (value as u64).to_le_bytes().to_vec(),
+            DType::U32 => (value as u32).to_le_bytes().to_vec(),
+            DType::U16 => (value as u16).to_le_bytes().to_vec(),
+            DType::U8 => (value as u8).to_le_bytes().to_vec(),
+            DType::Bool => return None,
+        };
+        Some(Self::new(dtype, &[], bytes))
+    }
+
     /// Number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()

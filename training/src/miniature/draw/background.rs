@@ -65,16 +65,16 @@ fn beach(canvas: &mut Pixmap, random: &mut Random) {
     canvas.fill(vary([208, 226, 238], TINT, random));
     let sea = random.uniform(14.0, 22.0);
     let shore = sea + random.uniform(13.0, 19.0);
-    bar(canvas, 0.0, sea, END, shore + 4.0, vary([142, 180, 198], TINT, random));
+    bar(canvas, 0.0, sea, END, shore + 4.0, vary([150, 182, 196], TINT, random));
     for _ in 0..5 {
         let (x, y) = (random.uniform(0.0, END), random.uniform(sea + 2.0, shore - 3.0));
         bar(canvas, x, y, x + random.uniform(4.0, 9.0), y + 1.0, solid([206, 222, 228]));
     }
     let phase = random.uniform(0.0, 6.0);
     hills(canvas, shore - 1.5, 1.5, 6.0, phase, solid([240, 242, 240]));
-    hills(canvas, shore, 1.5, 6.0, phase, vary([232, 217, 184], TINT, random));
+    hills(canvas, shore, 1.5, 6.0, phase, vary([232, 218, 186], TINT, random));
     for _ in 0..7 {
-        disc(canvas, random.uniform(0.0, END), random.uniform(shore + 5.0, END), 0.8, solid([205, 190, 160]));
+        disc(canvas, random.uniform(0.0, END), random.uniform(shore + 5.0, END), 0.8, solid([202, 188, 160]));
     }
 }
 
@@ -162,7 +162,7 @@ fn desert(canvas: &mut Pixmap, random: &mut Random) {
     canvas.fill(vary([240, 228, 210], TINT, random));
     let horizon = random.uniform(24.0, 32.0);
     let cactus = vary([146, 162, 134], TINT, random);
-    hills(canvas, horizon, 4.0, 11.0, random.uniform(0.0, 6.0), vary([220, 198, 168], TINT, random));
+    hills(canvas, horizon, 4.0, 11.0, random.uniform(0.0, 6.0), vary([220, 200, 174], TINT, random));
     for _ in 0..3 {
         let (x, y) = (random.uniform(3.0, END - 3.0), horizon + random.uniform(2.0, 8.0));
         bar(canvas, x - 1.2, y - 13.0, x + 1.2, y, cactus);
@@ -170,7 +170,7 @@ fn desert(canvas: &mut Pixmap, random: &mut Random) {
         bar(canvas, x - 4.2, y - 11.0, x - 2.6, y - 6.0, cactus);
         bar(canvas, x + 2.6, y - 12.0, x + 4.2, y - 6.0, cactus);
     }
-    hills(canvas, horizon + 14.0, 4.0, 13.0, random.uniform(0.0, 6.0), vary([206, 180, 150], TINT, random));
+    hills(canvas, horizon + 14.0, 4.0, 13.0, random.uniform(0.0, 6.0), vary([204, 182, 158], TINT, random));
 }
 
 fn night(canvas: &mut Pixmap, random: &mut Random) {

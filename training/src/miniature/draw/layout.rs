@@ -8,7 +8,7 @@ const RADIUS: (f32, f32) = (8.2, 10.4);
 /// How much objects of one scene differ in size.
 const VARIATION: f32 = 0.06;
 /// Empty pixels between the circles around two objects.
-const GAP: f32 = 1.0;
+const GAP: f32 = 2.5;
 /// Pixels kept free at the border, for the outline.
 const MARGIN: f32 = 1.0;
 /// Placements tried from scratch before everything shrinks a little.

@@ -23,7 +23,7 @@ pub fn centre(colour: Colour) -> [u8; 3] {
         Colour::Blue => [44, 96, 222],
         Colour::Purple => [140, 54, 190],
         Colour::Pink => [248, 122, 184],
-        Colour::Brown => [132, 74, 24],
+        Colour::Brown => [136, 72, 16],
     }
 }
 

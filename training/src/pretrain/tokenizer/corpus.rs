@@ -54,7 +54,7 @@ fn scenes() -> impl Iterator<Item = Scene> {
             Colour::ALL.into_iter().flat_map(move |colour| {
                 Background::ALL.into_iter().map(move |background| Scene {
                     object,
-                    count: (count.get() > 1 || colour as u8 % 2 == 0).then_some(count),
+                    count: (count.get() > 1 || (colour as u8).is_multiple_of(2)).then_some(count),
                     colour: Some(colour),
                     background: Some(background),
                 })

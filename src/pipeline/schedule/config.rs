@@ -1,0 +1,355 @@
+//! `scheduler_config.json`: kept as diffusers wrote it, resolved against the class that will run.
+//!
+//! diffusers builds any compatible scheduler from any other's file: a key the file omits takes the default of the *target*
+//! class, a key the target does not know is passed over. So the file is held as read, and [`Options::resolve`] applies one
+//! class's defaults, refusing by name every value that the class here cannot do.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::{Map, Value};
+
+use super::{ScheduleError, SchedulerKind};
+
+/// A scheduler's file: its class and its options, not yet resolved.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SchedulerConfig {
+    options: Map<String, Value>,
+}
+
+/// How β goes from `beta_start` to `beta_end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BetaSchedule {
+    /// Linear in β.
+    Linear,
+    /// Linear in √β, as latent diffusion does.
+    ScaledLinear,
+    /// Cosine in ᾱ (Nichol and Dhariwal 2021, eq. 17), β ≤ 0.999.
+    SquaredCosine,
+}
+
+/// Which of the trained timesteps are visited (Lin et al. 2023, table 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// Multiples of `T / steps`, plus `steps_offset`.
+    Leading,
+    /// Even from 0 to T − 1, both ends included.
+    Linspace,
+    /// Even, counted down from T.
+    Trailing,
+}
+
+/// What the denoiser predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise ε.
+    Epsilon,
+    /// v = α ε − σ x₀ (Salimans and Ho 2022).
+    Velocity,
+    /// The clean latent x₀.
+    Sample,
+}
+
+/// The σ after the last step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinalSigma {
+    /// 0: the result is the last prediction of x₀.
+    Zero,
+    /// The smallest trained σ.
+    Minimum,
+}
+
+/// The second-order rule of DPM-Solver++ (Lu et al. 2022, algorithm 2 and its Heun variant).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SolverType {
+    /// Midpoint.
+    Midpoint,
+    /// Heun.
+    Heun,
+}
+
+/// Every option that a scheduler here reads, with its class's defaults applied.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Options {
+    pub(super) train_timesteps: usize,
+    pub(super) beta_start: f64,
+    pub(super) beta_end: f64,
+    pub(super) beta_schedule: BetaSchedule,
+    pub(super) trained_betas: Option<Vec<f32>>,
+    pub(super) rescale_zero_snr: bool,
+    pub(super) prediction: Prediction,
+    pub(super) spacing: Spacing,
+    pub(super) steps_offset: i64,
+    pub(super) set_alpha_to_one: bool,
+    /// Bound on |x₀| (DDIM's `clip_sample_range`), when clipping is on.
+    pub(super) clip: Option<f32>,
+    pub(super) skip_prk_steps: bool,
+    pub(super) karras: bool,
+    /// Euler: σ even in ln σ over the trained range (`interpolation_type` `log_linear`) instead of those of the timesteps.
+    pub(super) log_linear: bool,
+    pub(super) sigma_min: Option<f64>,
+    pub(super) sigma_max: Option<f64>,
+    pub(super) final_sigma: FinalSigma,
+    pub(super) solver_type: SolverType,
+    /// 1 or 2.
+    pub(super) solver_order: usize,
+    pub(super) lower_order_final: bool,
+    pub(super) euler_at_final: bool,
+    pub(super) lambda_min_clipped: f64,
+}
+
+impl SchedulerConfig {
+    /// Parses a `scheduler_config.json`.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object (Python's bare `Infinity` and `NaN`, which diffusers writes, are understood).
+    pub fn parse(text: &str) -> Result<Self, ScheduleError> {
+        let options = serde_json::from_str(&quote_non_finite(text)).map_err(ScheduleError::Json)?;
+        Ok(Self { options })
+    }
+
+    /// Reads `scheduler_config.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a JSON object.
+    pub fn read(path: &Path) -> Result<Self, ScheduleError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ScheduleError::File { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// The scheduler that the file itself names.
+    ///
+    /// # Errors
+    /// When `_class_name` is absent or names a class that is not offered here.
+    pub fn kind(&self) -> Result<SchedulerKind, ScheduleError> {
+        let class = self.options.get("_class_name").and_then(Value::as_str).unwrap_or_default();
+        let kind = class.parse()?;
+        let karras = self.options.get("use_karras_sigmas") == Some(&Value::Bool(true));
+        Ok(if kind == SchedulerKind::DpmPp2m && karras { SchedulerKind::DpmPp2mKarras } else { kind })
+    }
+
+    /// The same file with one option set to another value.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: Value) -> Self {
+        self.options.insert(key.to_owned(), value);
+        self
+    }
+}
+
+/// Python's `json` writes infinities and NaN bare, which is no JSON: they become strings, which [`Reader`] understands.
+fn quote_non_finite(text: &str) -> String {
+    let mut in_string = false;
+    let mut escaped = false;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !in_string && rest.starts_with(word));
+        if let Some(word) = word {
+            out.extend(["\"", word, "\""]);
+            rest = &rest[word.len()..];
+            continue;
+        }
+        if first == '"' && !escaped {
+            in_string = !in_string;
+        }
+        escaped = in_string && first == '\\' && !escaped;
+        out.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+    out
+}
+
+impl Options {
+    /// Applies `kind`'s defaults to `config`.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Unsupported`] with every option whose value the class here cannot do.
+    pub(super) fn resolve(kind: SchedulerKind, config: &SchedulerConfig) -> Result<Self, ScheduleError> {
+        let mut read = Reader { options: &config.options, faults: Vec::new() };
+        let options = Self::read(kind, &mut read);
+        Self::refuse(kind, &mut read);
+        if kind == SchedulerKind::Pndm && options.prediction == Prediction::Sample {
+            read.fault("prediction_type", "epsilon, v_prediction");
+        }
+        if matches!(kind, SchedulerKind::DpmPp2m | SchedulerKind::DpmPp2mKarras)
+            && !matches!(options.solver_order, 1 | 2)
+        {
+            read.fault("solver_order", "1, 2");
+        }
+        match read.faults.is_empty() {
+            true => Ok(options),
+            false => Err(ScheduleError::Unsupported { kind, faults: read.faults }),
+        }
+    }
+
+    fn read(kind: SchedulerKind, read: &mut Reader<'_>) -> Self {
+        let ddim = kind == SchedulerKind::Ddim;
+        let multiples = ddim || kind == SchedulerKind::Pndm;
+        let clips = read.flag("clip_sample", true) && ddim;
+        let range = read.number("clip_sample_range", 1.0) as f32;
+        Self {
+            train_timesteps: read.number("num_train_timesteps", 1000.0) as usize,
+            beta_start: read.number("beta_start", 1e-4),
+            beta_end: read.number("beta_end", 2e-2),
+            beta_schedule: read.choice("beta_schedule", BetaSchedule::Linear, &BETA_SCHEDULES),
+            trained_betas: read.numbers("trained_betas"),
+            rescale_zero_snr: read.flag("rescale_betas_zero_snr", false) && kind != SchedulerKind::Pndm,
+            prediction: read.choice("prediction_type", Prediction::Epsilon, &PREDICTIONS),
+            spacing: read.choice(
+                "timestep_spacing",
+                if multiples { Spacing::Leading } else { Spacing::Linspace },
+                &SPACINGS,
+            ),
+            steps_offset: read.number("steps_offset", 0.0) as i64,
+            set_alpha_to_one: read.flag("set_alpha_to_one", ddim),
+            clip: clips.then_some(range),
+            skip_prk_steps: read.flag("skip_prk_steps", false),
+            karras: match kind {
+                SchedulerKind::DpmPp2m => false,
+                SchedulerKind::DpmPp2mKarras => true,
+                _ => read.flag("use_karras_sigmas", false),
+            },
+            log_linear: kind == SchedulerKind::Euler && read.choice("interpolation_type", false, &INTERPOLATIONS),
+            sigma_min: read.optional_number("sigma_min"),
+            sigma_max: read.optional_number("sigma_max"),
+            final_sigma: read.choice("final_sigmas_type", FinalSigma::Zero, &FINAL_SIGMAS),
+            solver_type: read.choice("solver_type", SolverType::Midpoint, &SOLVER_TYPES),
+            solver_order: read.number("solver_order", 2.0) as usize,
+            lower_order_final: read.flag("lower_order_final", true),
+            euler_at_final: read.flag("euler_at_final", false),
+            lambda_min_clipped: read.optional_number("lambda_min_clipped").unwrap_or(f64::NEG_INFINITY),
+        }
+    }
+
+    /// Options of the class that have one value here.
+    fn refuse(kind: SchedulerKind, read: &mut Reader<'_>) {
+        let off = Value::Bool(false);
+        let dpm = matches!(kind, SchedulerKind::DpmPp2m | SchedulerKind::DpmPp2mKarras);
+        if dpm || kind == SchedulerKind::Ddim {
+            read.only("thresholding", &off);
+        }
+        if dpm || kind == SchedulerKind::Euler {
+            read.only("use_exponential_sigmas", &off);
+            read.only("use_beta_sigmas", &off);
+        }
+        if kind == SchedulerKind::Euler {
+            read.only("timestep_type", &"discrete".into());
+        }
+        if dpm {
+            read.only("use_lu_lambdas", &off);
+            read.only("use_flow_sigmas", &off);
+            read.only("use_dynamic_shifting", &off);
+            read.only("algorithm_type", &"dpmsolver++".into());
+            read.only("variance_type", &Value::Null);
+        }
+    }
+}
+
+const BETA_SCHEDULES: [(&str, BetaSchedule); 3] = [
+    ("linear", BetaSchedule::Linear),
+    ("scaled_linear", BetaSchedule::ScaledLinear),
+    ("squaredcos_cap_v2", BetaSchedule::SquaredCosine),
+];
+const PREDICTIONS: [(&str, Prediction); 3] =
+    [("epsilon", Prediction::Epsilon), ("v_prediction", Prediction::Velocity), ("sample", Prediction::Sample)];
+const SPACINGS: [(&str, Spacing); 3] =
+    [("leading", Spacing::Leading), ("linspace", Spacing::Linspace), ("trailing", Spacing::Trailing)];
+const INTERPOLATIONS: [(&str, bool); 2] = [("linear", false), ("log_linear", true)];
+const FINAL_SIGMAS: [(&str, FinalSigma); 2] = [("zero", FinalSigma::Zero), ("sigma_min", FinalSigma::Minimum)];
+/// The last three are other solvers' names for which diffusers takes the midpoint rule.
+const SOLVER_TYPES: [(&str, SolverType); 5] = [
+    ("midpoint", SolverType::Midpoint),
+    ("heun", SolverType::Heun),
+    ("logrho", SolverType::Midpoint),
+    ("bh1", SolverType::Midpoint),
+    ("bh2", SolverType::Midpoint),
+];
+
+/// An option whose value is not supported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionFault {
+    /// The option's key in `scheduler_config.json`.
+    pub key: String,
+    /// Its value there, as JSON.
+    pub value: String,
+    /// What would be accepted.
+    pub accepted: String,
+}
+
+impl std::fmt::Display for OptionFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` is {} (supported: {})", self.key, self.value, self.accepted)
+    }
+}
+
+/// Typed access to the options that collects what is wrong instead of stopping at the first.
+struct Reader<'a> {
+    options: &'a Map<String, Value>,
+    faults: Vec<OptionFault>,
+}
+
+impl Reader<'_> {
+    /// A key that is absent or null takes its default.
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.options.get(key).filter(|value| !value.is_null())
+    }
+
+    fn fault(&mut self, key: &str, accepted: &str) {
+        let value = self.options.get(key).map_or_else(|| "absent".to_owned(), Value::to_string);
+        self.faults.push(OptionFault { key: key.to_owned(), value, accepted: accepted.to_owned() });
+    }
+
+    fn number(&mut self, key: &str, default: f64) -> f64 {
+        self.optional_number(key).unwrap_or(default)
+    }
+
+    fn optional_number(&mut self, key: &str) -> Option<f64> {
+        let value = self.get(key)?;
+        let number = value.as_f64().or_else(|| match value.as_str()? {
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            "Infinity" => Some(f64::INFINITY),
+            _ => None,
+        });
+        if number.is_none() {
+            self.fault(key, "a number");
+        }
+        number
+    }
+
+    fn numbers(&mut self, key: &str) -> Option<Vec<f32>> {
+        let value = self.get(key)?;
+        let numbers = value.as_array().and_then(|items| items.iter().map(|item| Some(item.as_f64()? as f32)).collect());
+        if numbers.is_none() {
+            self.fault(key, "a list of numbers");
+        }
+        numbers
+    }
+
+    fn flag(&mut self, key: &str, default: bool) -> bool {
+        match self.get(key).map(Value::as_bool) {
+            None => default,
+            Some(Some(flag)) => flag,
+            Some(None) => {
+                self.fault(key, "true, false");
+                default
+            }
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> T {
+        let Some(value) = self.get(key) else { return default };
+        let choices: BTreeMap<&str, T> = choices.iter().copied().collect();
+        if let Some(choice) = value.as_str().and_then(|name| choices.get(name)) {
+            return *choice;
+        }
+        self.fault(key, &choices.into_keys().collect::<Vec<_>>().join(", "));
+        default
+    }
+
+    fn only(&mut self, key: &str, accepted: &Value) {
+        let differs = self.get(key).is_some_and(|value| value != accepted);
+        if differs {
+            self.fault(key, &accepted.to_string());
+        }
+    }
+}
