@@ -1,4 +1,5 @@
 //! Plaudit: Stable Diffusion that learns from the people who look at its pictures.
 
+pub mod pack;
 pub mod pipeline;
 pub mod runtime;

@@ -1,4 +1,5 @@
 //! The reference models of `training/tests/golden` through the runtime, as exported and specialised.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::BTreeMap,

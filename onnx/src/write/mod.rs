@@ -93,19 +93,27 @@ impl Model {
     /// # Errors
     /// [`WriteError::Exists`] if the directory holds a model already; otherwise as the variants say.
     pub fn write(&self, directory: &Path) -> Result<(), WriteError> {
+        self.write_pair(directory, MODEL_FILE, WEIGHTS_FILE)
+    }
+
+    /// As [`Model::write`] under names of the caller's, for directories that hold several models.
+    ///
+    /// # Errors
+    /// As [`Model::write`].
+    pub fn write_pair(&self, directory: &Path, model: &str, weights_file: &str) -> Result<(), WriteError> {
         fs::create_dir_all(directory).map_err(|source| WriteError::Io { path: directory.to_owned(), source })?;
-        let target = directory.join(MODEL_FILE);
+        let target = directory.join(model);
         if fs::symlink_metadata(&target).is_ok() {
             return Err(WriteError::Exists { path: target });
         }
         let large = self.graph.initializers.iter().filter(|(_, tensor)| tensor.data.len() >= EMBED_BELOW);
-        let weights = weights::Layout::new(large)?;
+        let weights = weights::Layout::new(large, weights_file)?;
         let graph = self.to_bytes_with(|name, _| weights.range(name));
         if graph.len() > PROTOBUF_LIMIT {
             return Err(WriteError::TooLarge { bytes: graph.len() });
         }
-        write_file(directory, WEIGHTS_FILE, |file| weights.write(file))?;
-        write_file(directory, MODEL_FILE, |file| file.write_all(&graph))?;
+        write_file(directory, weights_file, |file| weights.write(file))?;
+        write_file(directory, model, |file| file.write_all(&graph))?;
         sync_directory(directory)
     }
 }

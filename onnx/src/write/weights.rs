@@ -24,7 +24,7 @@ pub(super) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>) -> Result<Self, WriteError> {
+    pub(super) fn new(tensors: impl Iterator<Item = (&'a String, &'a Tensor)>, file: &str) -> Result<Self, WriteError> {
         let mut tensors: Vec<_> = tensors.collect();
         // Wide elements first keeps every tensor aligned without gaps, which safetensors forbids.
         tensors.sort_by(|a, b| b.1.dtype.size().cmp(&a.1.dtype.size()).then_with(|| a.0.cmp(b.0)));
@@ -45,7 +45,7 @@ impl<'a> Layout<'a> {
         let header = header(infos)?;
         let start = header.len();
         let range = |(first, end): (usize, usize)| ExternalRange {
-            location: WEIGHTS_FILE.to_owned(),
+            location: file.to_owned(),
             offset: start + first,
             length: end - first,
         };

@@ -1,0 +1,24 @@
+//! Packs: a Stable Diffusion in diffusers' directory layout, with a manifest of what it consists of and golden outputs
+//! of what it computes.
+
+mod check;
+mod component;
+mod fault;
+mod golden;
+mod hash;
+mod import;
+mod links;
+mod manifest;
+mod open;
+mod prepare;
+mod seal;
+mod verify;
+
+pub use component::{Axis, Component, Port, Signature};
+pub use fault::{Fault, PackError};
+pub use golden::{GOLDEN, TOLERANCE_F16, TOLERANCE_F32, answers, distance, inputs};
+pub use import::{Imported, import};
+pub use manifest::{Entry, FORMAT, FileFacts, GraphFacts, MANIFEST, Manifest};
+pub use open::Pack;
+pub use seal::seal;
+pub use verify::{Distance, verify};

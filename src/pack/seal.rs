@@ -1,0 +1,137 @@
+//! From a folder of components to a pack: golden outputs, then the manifest.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
+
+use plaudit_onnx::{Model, Tensor};
+
+use super::{
+    Component, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, TOLERANCE_F32, check,
+    fault::Faults, golden, hash, links,
+};
+use crate::runtime::SessionSettings;
+
+/// The domain of ONNX's own operators.
+const ONNX: &str = "";
+
+/// Parts without a graph.
+const PLAIN_PARTS: [(&str, &[&str]); 3] = [
+    (
+        "tokenizer",
+        &[
+            "tokenizer/tokenizer.json",
+            "tokenizer/tokenizer_config.json",
+            "tokenizer/special_tokens_map.json",
+            "tokenizer/added_tokens.json",
+            "tokenizer/vocab.json",
+            "tokenizer/merges.txt",
+        ],
+    ),
+    ("scheduler", &["scheduler/scheduler_config.json"]),
+    ("feature_extractor", &["feature_extractor/preprocessor_config.json"]),
+];
+
+/// Runs every component once for its golden outputs and writes them and the manifest into `folder`.
+///
+/// `edits` are the labels of what was changed in each graph.
+///
+/// # Errors
+/// With every fault of the folder's structure; if a graph does not run; if files cannot be written.
+pub fn seal(
+    folder: &Path,
+    name: &str,
+    edits: &BTreeMap<Component, Vec<String>>,
+    settings: &SessionSettings,
+    mut progress: impl FnMut(&str),
+) -> Result<Manifest, PackError> {
+    let mut faults = Faults::default();
+    links::refuse(folder, &mut faults);
+    check::configurations(folder, &mut faults);
+    check::tokenizer(folder, &mut faults);
+    let models = check::graphs(folder, &mut faults);
+    check::signatures(&models, &mut faults);
+    faults.none_or(folder, ())?;
+
+    let mut outputs = BTreeMap::new();
+    for (component, model) in &models {
+        progress(&format!("running {component}"));
+        let answers = golden::answers(*component, model, settings);
+        outputs.extend(answers.map_err(|source| PackError::Runtime { component: component.name(), source })?);
+    }
+    golden::write(folder, &outputs).map_err(PackError::io(&folder.join(GOLDEN)))?;
+    progress("hashing");
+    let manifest = manifest(folder, name, &models, edits)?;
+    write_manifest(folder, &manifest).map_err(PackError::io(&folder.join(MANIFEST)))?;
+    Ok(manifest)
+}
+
+fn manifest(
+    folder: &Path,
+    name: &str,
+    models: &BTreeMap<Component, Model>,
+    edits: &BTreeMap<Component, Vec<String>>,
+) -> Result<Manifest, PackError> {
+    let mut components = BTreeMap::new();
+    for (component, model) in models {
+        let files = [component.graph(), component.weights(), format!("{}/config.json", component.folder())];
+        let graph = GraphFacts {
+            opset: model.opsets.get(ONNX).copied().unwrap_or_default(),
+            parameters: model.graph.initializers.values().filter(|tensor| is_float(tensor)).map(count).sum(),
+            edits: edits.get(component).cloned().unwrap_or_default(),
+            tolerance: TOLERANCE_F32,
+        };
+        components.insert(component.name().to_owned(), Entry::new(facts(folder, &files)?, Some(graph)));
+    }
+    for (part, files) in PLAIN_PARTS {
+        let files = facts(folder, files)?;
+        if !files.is_empty() {
+            components.insert(part.to_owned(), Entry::new(files, None));
+        }
+    }
+    let files = facts(folder, &["model_index.json", GOLDEN])?;
+    Ok(Manifest { format: FORMAT, name: name.to_owned(), components, files })
+}
+
+fn is_float(tensor: &Tensor) -> bool {
+    tensor.dtype.is_float()
+}
+
+fn count(tensor: &Tensor) -> u64 {
+    tensor.len() as u64
+}
+
+/// Hash and length of those of the files that are there.
+fn facts(folder: &Path, files: &[impl AsRef<str>]) -> Result<BTreeMap<String, FileFacts>, PackError> {
+    let there = files.iter().map(AsRef::as_ref).filter(|name: &&str| folder.join(name).is_file());
+    let one = |name: &str| {
+        let path = folder.join(name);
+        let (sha256, bytes) = hash::file(&path).map_err(PackError::io(&path))?;
+        Ok((name.to_owned(), FileFacts { sha256, bytes }))
+    };
+    there.map(one).collect()
+}
+
+/// The manifest is written last and whole: a folder that has one is a pack.
+fn write_manifest(folder: &Path, manifest: &Manifest) -> std::io::Result<()> {
+    let mut aside = tempfile::Builder::new().prefix(".manifest-").tempfile_in(folder)?;
+    aside.write_all(manifest.to_json().as_bytes())?;
+    readable(aside.as_file())?;
+    aside.as_file().sync_all()?;
+    aside.persist(folder.join(MANIFEST)).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(unix)]
+fn readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_: &File) -> std::io::Result<()> {
+    Ok(())
+}

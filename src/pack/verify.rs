@@ -1,0 +1,87 @@
+//! Whether a pack's files are what the manifest says, and its graphs compute what they computed when it was made.
+
+use std::collections::BTreeMap;
+
+use plaudit_onnx::Tensor;
+
+use super::{Component, Entry, GOLDEN, Pack, PackError, fault::Faults, golden, hash};
+use crate::runtime::SessionSettings;
+
+/// How far a component's outputs are from the golden ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distance {
+    /// The component.
+    pub component: Component,
+    /// The largest relative L2 distance over its outputs.
+    pub distance: f64,
+    /// What is allowed.
+    pub tolerance: f64,
+}
+
+/// Hashes every file and runs every component; `progress` is told each step's name.
+///
+/// # Errors
+/// With every file whose content differs and every component whose outputs are too far from the golden ones.
+pub fn verify(
+    pack: &Pack,
+    settings: &SessionSettings,
+    mut progress: impl FnMut(&str),
+) -> Result<Vec<Distance>, PackError> {
+    let mut faults = Faults::default();
+    hashes(pack, &mut faults, &mut progress);
+    // A damaged file says nothing about the runtime.
+    faults.none_or(pack.folder(), ())?;
+    let mut faults = Faults::default();
+    let distances = goldens(pack, settings, &mut faults, &mut progress);
+    faults.none_or(pack.folder(), distances)
+}
+
+fn hashes(pack: &Pack, faults: &mut Faults, progress: &mut impl FnMut(&str)) {
+    for (path, facts) in pack.manifest().all_files() {
+        progress(path);
+        match hash::file(&pack.folder().join(path)) {
+            Ok((found, _)) if found == facts.sha256 => {}
+            Ok((found, _)) => faults.add(path, format!("has SHA-256 {found}; the manifest says {}", facts.sha256)),
+            Err(error) => faults.add(path, error.to_string()),
+        }
+    }
+    for (name, entry) in &pack.manifest().components {
+        if Entry::digest(&entry.files) != entry.sha256 {
+            faults.add(name, "its hash in the manifest is not that of its files");
+        }
+    }
+}
+
+fn goldens(
+    pack: &Pack,
+    settings: &SessionSettings,
+    faults: &mut Faults,
+    progress: &mut impl FnMut(&str),
+) -> Vec<Distance> {
+    let Some(expected) = faults.keep(GOLDEN, golden::read(pack.folder())) else { return Vec::new() };
+    let mut distances = Vec::new();
+    for (component, model) in pack.components() {
+        progress(component.name());
+        let entry = pack.manifest().components.get(component.name());
+        let Some(tolerance) = entry.and_then(|entry| entry.graph.as_ref()).map(|graph| graph.tolerance) else {
+            faults.add(component.name(), "is not in the manifest");
+            continue;
+        };
+        let answers = golden::answers(component, model, settings);
+        let Some(answers) = faults.keep(component.name(), answers) else { continue };
+        let distance = farthest(&answers, &expected);
+        if distance > tolerance {
+            let fault = format!("its outputs are {distance:.1e} from the golden ones; {tolerance:.0e} is allowed");
+            faults.add(component.name(), fault);
+        }
+        distances.push(Distance { component, distance, tolerance });
+    }
+    distances
+}
+
+fn farthest(answers: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>) -> f64 {
+    let one = |(name, tensor): (&String, &Tensor)| {
+        expected.get(name).map_or(f64::INFINITY, |golden| golden::distance(tensor, golden))
+    };
+    answers.iter().map(one).fold(0.0, f64::max)
+}

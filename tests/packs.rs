@@ -1,0 +1,192 @@
+//! Exports become packs; packs that are not sound are refused with every fault at once.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use plaudit::{
+    pack::{Component, GOLDEN, MANIFEST, Pack, PackError, import, verify},
+    runtime::SessionSettings,
+};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// The tiny export as a pack in a fresh folder.
+fn tiny_pack() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("tiny");
+    import(&golden("tiny_sd"), &out, &SessionSettings::default(), |_| ()).unwrap();
+    (folder, out)
+}
+
+fn faults(error: PackError) -> Vec<String> {
+    match error {
+        PackError::Faulty { faults, .. } => faults.iter().map(ToString::to_string).collect(),
+        other => panic!("{other}"),
+    }
+}
+
+fn assert_mentions(faults: &[String], expected: &[&str]) {
+    for part in expected {
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{part} is missing from {faults:#?}");
+    }
+}
+
+#[test]
+fn an_export_becomes_a_pack_that_opens_and_verifies() {
+    let (_folder, out) = tiny_pack();
+    let pack = Pack::open(&out).unwrap();
+    assert_eq!(pack.version().split('@').next(), Some("tiny"));
+    assert_eq!((pack.size(), pack.pixels_per_cell()), (64, 8));
+    let distances = verify(&pack, &SessionSettings::default(), |_| ()).unwrap();
+    assert_eq!(distances.len(), pack.components().count());
+    assert!(distances.iter().all(|found| found.distance < 1e-6), "{distances:?}");
+    let written: Vec<_> =
+        fs::read_dir(out.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(written, ["tiny"], "nothing else is left behind");
+}
+
+#[test]
+fn the_same_export_gives_the_same_version() {
+    let ((_a, one), (_b, other)) = (tiny_pack(), tiny_pack());
+    assert_eq!(Pack::open(&one).unwrap().version(), Pack::open(&other).unwrap().version());
+}
+
+#[test]
+fn imports_never_overwrite() {
+    let (_folder, out) = tiny_pack();
+    let again = import(&golden("tiny_sd"), &out, &SessionSettings::default(), |_| ());
+    assert!(matches!(again, Err(PackError::Exists(path)) if path == out));
+}
+
+#[test]
+fn every_fault_of_an_export_is_named_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken");
+    copy(&golden("tiny_sd"), &broken);
+    fs::remove_file(broken.join("unet/model.onnx")).unwrap();
+    fs::write(broken.join("scheduler/scheduler_config.json"), "{ not json").unwrap();
+    fs::write(broken.join("text_encoder/model.onnx"), "not a graph").unwrap();
+    fs::copy(broken.join("vae_encoder/model.onnx"), broken.join("vae_decoder/model.onnx")).unwrap();
+    fs::copy(broken.join("vae_encoder/model.safetensors"), broken.join("vae_decoder/model.safetensors")).unwrap();
+    fs::remove_file(broken.join("tokenizer/merges.txt")).unwrap();
+    fs::create_dir(broken.join("text_encoder_2")).unwrap();
+    let out = folder.path().join("out");
+    let error = import(&broken, &out, &SessionSettings::default(), |_| ()).unwrap_err();
+    let expected = [
+        "unet/model.onnx: is missing",
+        "scheduler/scheduler_config.json: is not valid JSON",
+        "text_encoder/model.onnx: ",
+        "vae_decoder/model.onnx: has no input `latent_sample`; it has `sample`",
+        "vae_decoder/model.onnx: needs an input `sample`",
+        "vae_decoder/model.onnx: has no output `sample`",
+        "tokenizer/merges.txt: is missing",
+        "text_encoder_2: belongs to Stable Diffusion XL",
+    ];
+    assert_mentions(&faults(error), &expected);
+    assert!(!out.exists());
+}
+
+#[test]
+fn an_export_is_not_a_pack_and_says_how_to_make_one() {
+    let error = Pack::open(&golden("tiny_sd")).unwrap_err();
+    assert!(matches!(error, PackError::NotImported { .. }) && error.to_string().contains("plaudit pack import"));
+    assert!(matches!(Pack::open(Path::new("/no/such/pack")), Err(PackError::NotAFolder(_))));
+}
+
+#[test]
+fn opening_names_missing_and_cut_files_and_paths_that_leave_the_pack() {
+    let (_folder, out) = tiny_pack();
+    fs::remove_file(out.join("unet/model.safetensors")).unwrap();
+    let weights = fs::read(out.join("vae_decoder/model.safetensors")).unwrap();
+    fs::write(out.join("vae_decoder/model.safetensors"), &weights[..weights.len() / 2]).unwrap();
+    let text = fs::read_to_string(out.join(MANIFEST)).unwrap();
+    fs::write(out.join(MANIFEST), text.replace("\"model_index.json\"", "\"../model_index.json\"")).unwrap();
+    let expected = [
+        "unet/model.safetensors: is named by the manifest but missing",
+        "vae_decoder/model.safetensors: has",
+        "../model_index.json: is named by the manifest but is no path inside the pack",
+    ];
+    assert_mentions(&faults(Pack::open(&out).unwrap_err()), &expected);
+}
+
+#[test]
+fn a_flipped_bit_is_found_by_its_hash() {
+    let (_folder, out) = tiny_pack();
+    let path = out.join("unet/model.safetensors");
+    let mut weights = fs::read(&path).unwrap();
+    let last = weights.len() - 1;
+    weights[last] ^= 1;
+    fs::write(&path, weights).unwrap();
+    let pack = Pack::open(&out).unwrap();
+    let found = faults(verify(&pack, &SessionSettings::default(), |_| ()).unwrap_err());
+    assert_mentions(&found, &["unet/model.safetensors: has SHA-256"]);
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn other_numbers_are_found_by_the_golden_outputs() {
+    let (_folder, out) = tiny_pack();
+    let path = out.join(GOLDEN);
+    let mut bytes = fs::read(&path).unwrap();
+    // The sign of the last number: too small a change for no file to be damaged, too large for the tolerance.
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x80;
+    fs::write(&path, &bytes).unwrap();
+    let manifest = fs::read_to_string(out.join(MANIFEST)).unwrap();
+    let text = manifest.clone();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["files"][GOLDEN]["sha256"] = sha256(&bytes).into();
+    fs::write(out.join(MANIFEST), value.to_string()).unwrap();
+    let pack = Pack::open(&out).unwrap();
+    let found = faults(verify(&pack, &SessionSettings::default(), |_| ()).unwrap_err());
+    assert_mentions(&found, &["from the golden ones; 1e-4 is allowed"]);
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_refused_before_anything_is_loaded() {
+    let (folder, out) = tiny_pack();
+    let outside = folder.path().join("outside");
+    for name in ["unet/model.safetensors", "vae_decoder/model.safetensors"] {
+        let inside = out.join(name);
+        fs::copy(&inside, &outside).unwrap();
+        fs::remove_file(&inside).unwrap();
+        match name {
+            "unet/model.safetensors" => std::os::unix::fs::symlink(&outside, inside).unwrap(),
+            _ => fs::hard_link(&outside, inside).unwrap(),
+        }
+        let expected = if name.starts_with("unet") { "is a link" } else { "is a hard link" };
+        assert_mentions(&faults(Pack::open(&out).unwrap_err()), &[&format!("{name}: {expected}")]);
+        if name.starts_with("unet") {
+            fs::remove_file(&outside).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_component_has_a_place_of_its_own() {
+    let places: std::collections::BTreeSet<_> = Component::ALL.iter().map(|component| component.graph()).collect();
+    assert_eq!(places.len(), Component::ALL.len());
+}
