@@ -2,8 +2,12 @@
 
 pub mod autodiff;
 pub mod checkpoint;
+pub mod init;
+pub mod loss;
 pub mod miniature;
 pub mod optim;
 pub mod pretrain;
+pub mod progress;
 pub mod random;
 pub mod report;
+pub mod step;

@@ -38,7 +38,7 @@ pub enum CheckpointError {
     Foreign {
         /// The checkpoint's step.
         step: u64,
-        /// `graph`, `settings` or `parameters`.
+        /// What is another.
         what: &'static str,
         /// How they differ.
         detail: String,

@@ -8,6 +8,7 @@ mod directory;
 mod error;
 mod state;
 
+pub(crate) use directory::hex;
 pub use directory::{KEPT, Loaded, latest, save};
 pub use error::CheckpointError;
 pub use state::State;

@@ -17,9 +17,9 @@ pub struct State {
     pub metrics_bytes: u64,
     /// Seconds of training so far, over all legs.
     pub seconds: f64,
-    /// The trainer's settings. A run resumed with others is refused.
+    /// The trainer's settings; a run resumed with others is warned about.
     pub settings: serde_json::Value,
-    /// SHA-256 of the training graph, in hex. A run resumed with another graph is refused.
+    /// SHA-256 of the training graph, in hex; a run resumed with another is warned about.
     pub graph: String,
     /// SHA-256 of `checkpoint.safetensors`, in hex; filled in on saving.
     #[serde(default)]

@@ -1,0 +1,18 @@
+//! The training step: a graph with a loss becomes a graph with gradients, and a trainer runs it and updates its weights.
+//!
+//! [`TrainGraph::build`] turns the selected weights into inputs, fixes all shapes, and appends the backward pass. [`Trainer`] owns the session,
+//! whose input buffers *are* the weights, and the optimiser's state. [`crate::progress::Run`] adds what surrounds a loop.
+
+mod error;
+mod graph;
+mod lora;
+mod selection;
+mod snapshot;
+mod trainer;
+
+pub use error::StepError;
+pub use graph::{LOSS, Parameter, TrainGraph};
+pub use lora::{Adapter, adapt};
+pub use selection::{Lora, Selection, is_parameter, modules};
+pub use snapshot::Which;
+pub use trainer::{Batch, StepReport, Trainer, TrainerSettings};
