@@ -4,11 +4,14 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use plaudit::runtime::SessionSettings;
-use plaudit_onnx::{DType, Model};
+use plaudit_onnx::{
+    Model, ValueInfo,
+    expr::{Builder, Expr},
+};
 use plaudit_training::{
-    init,
+    init, loss,
     optim::Schedule,
-    step::{Batch, Selection, TrainGraph, Trainer, TrainerSettings},
+    step::{Batch, LOSS, Selection, TrainGraph, Trainer, TrainerSettings},
 };
 
 use super::{Arguments, Measured};
@@ -21,6 +24,8 @@ const TIMESTEPS: usize = 1000;
 const LATENT: usize = 16;
 /// Prompt tokens of the miniature pack.
 const TOKENS: usize = 24;
+/// The input with the ε that the UNet is to predict.
+const NOISE: &str = "noise";
 
 pub(crate) fn measure(arguments: &Arguments, batch: usize) -> Result<Measured> {
     let before_mib = status_mib("VmRSS")?;
@@ -47,20 +52,21 @@ pub(crate) fn measure(arguments: &Arguments, batch: usize) -> Result<Measured> {
 fn noise_prediction(directory: &Path) -> Result<Model> {
     let folder = tempfile::tempdir()?;
     let path = init::materialise(&directory.join("model.onnx"), &directory.join("init.json"), 0, folder.path())?;
-    let mut model = Model::read(&path)?;
-    let graph = &mut model.graph;
-    let shape = graph.inputs[0].shape.clone();
-    graph.inputs.push(plaudit_onnx::ValueInfo { name: "noise".to_owned(), dtype: DType::F32, shape });
-    use plaudit_onnx::{Attribute, Node};
-    graph.nodes.push(Node::new("Sub", &["out_sample", "noise"], &["error"]));
-    graph.nodes.push(Node::new("Mul", &["error", "error"], &["squared"]));
-    graph.nodes.push(Node::new("ReduceMean", &["squared"], &["loss"]).with("keepdims", Attribute::Int(0)));
-    graph.outputs = vec![plaudit_onnx::ValueInfo::fixed("loss", DType::F32, &[])];
-    Ok(model)
+    let unet = Model::read(&path)?;
+    let builder = Builder::new("noise prediction", unet.opsets[""]);
+    let shaped =
+        |input: &ValueInfo| builder.input(&input.name, input.dtype, input.shape.as_deref().unwrap_or_default());
+    let inputs: Vec<(&str, Expr)> =
+        unet.graph.inputs.iter().map(|input| (input.name.as_str(), shaped(input))).collect();
+    let sample = unet.graph.inputs.iter().find(|input| input.name == "sample").context("the UNet has no `sample`")?;
+    let noise = shaped(&ValueInfo { name: NOISE.to_owned(), ..sample.clone() });
+    let prediction = builder.call(&unet, "", &inputs);
+    builder.output(LOSS, &loss::mse(&prediction[0], &noise));
+    Ok(builder.finish()?)
 }
 
 fn fill(batch: &mut Batch<'_>) {
-    for name in ["sample", "encoder_hidden_states", "noise"] {
+    for name in ["sample", "encoder_hidden_states", NOISE] {
         batch.fill_normal(name);
     }
     for row in 0..batch.f32("timestep").len() {
