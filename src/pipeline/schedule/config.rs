@@ -107,6 +107,14 @@ impl SchedulerConfig {
         Ok(Self { options })
     }
 
+    /// From JSON that is parsed already.
+    ///
+    /// # Errors
+    /// When it is not an object.
+    pub fn from_json(value: &Value) -> Result<Self, ScheduleError> {
+        Self::parse(&value.to_string())
+    }
+
     /// Reads `scheduler_config.json`.
     ///
     /// # Errors

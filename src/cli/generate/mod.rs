@@ -1,0 +1,186 @@
+//! `plaudit generate`: prompts in, PNG files out.
+
+mod locate;
+mod output;
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use plaudit::{
+    pack::Pack,
+    pipeline::{Generation, Pipeline, PipelineSettings, Request, encode::Provenance, schedule::SchedulerKind},
+    runtime::Device,
+};
+
+use output::Output;
+
+/// What `plaudit generate` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// What to draw; several prompts draw one after the other
+    #[arg(required_unless_present = "prompts")]
+    prompt: Vec<String>,
+
+    /// A file with one prompt a line; empty lines and lines that start with # are passed over
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+
+    /// Pictures of each prompt; picture i uses seed + i
+    #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    n: u32,
+
+    /// The first picture's seed, modulo 2^32; by default a random one
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// Steps of the scheduler
+    #[arg(long, default_value_t = Request::default().steps)]
+    steps: usize,
+
+    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work
+    #[arg(long, default_value_t = Request::default().guidance)]
+    guidance: f32,
+
+    /// ddim, pndm, euler, euler_a, dpmpp_2m, dpmpp_2m_karras or diffusers' class name; by default the pack's own
+    #[arg(long)]
+    scheduler: Option<SchedulerKind>,
+
+    /// What to steer away from
+    #[arg(long, default_value = "")]
+    negative: String,
+
+    /// Width and height in pixels; by default the pack's own
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<(usize, usize)>,
+
+    /// Where the pictures go
+    #[arg(short, long, default_value = "out", value_name = "DIR")]
+    output: PathBuf,
+
+    /// Also write all pictures as one contact sheet
+    #[arg(long, value_name = "FILE")]
+    sheet: Option<PathBuf>,
+
+    /// The pack to draw with; by default the bundled one
+    #[arg(long, value_name = "DIR")]
+    pack: Option<PathBuf>,
+
+    /// auto (a GPU if one can be used), cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = device)]
+    device: DeviceChoice,
+
+    /// Threads inside one operator; 0: one for each core
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+/// Which device to use: found out, or told.
+#[derive(Debug, Clone, Copy)]
+enum DeviceChoice {
+    Auto,
+    This(Device),
+}
+
+fn device(text: &str) -> Result<DeviceChoice, String> {
+    if text == "auto" { Ok(DeviceChoice::Auto) } else { text.parse().map(DeviceChoice::This) }
+}
+
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let parsed = text.split_once(['x', '×']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed.ok_or_else(|| format!("{text:?} is not a size such as 64x64"))
+}
+
+/// Draws and writes what was asked for.
+pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let requests = requests(&arguments)?;
+    let mut output = Output::open(&arguments.output, arguments.sheet.as_deref())?;
+    let mut pipeline = load(&arguments)?;
+    let bar = progress_bar(&pipeline, &requests)?;
+    let begun = Instant::now();
+    for request in &requests {
+        bar.set_message(request.prompt.clone());
+        let drawn = draw(&mut pipeline, request, &bar)?;
+        let scheduler = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
+        let provenance = Provenance { request, scheduler, version: pipeline.version() };
+        for path in output.write(&drawn.pictures, &provenance)? {
+            bar.suspend(|| println!("{}", path.display()));
+        }
+    }
+    bar.finish_and_clear();
+    if let Some(path) = output.finish(&requests)? {
+        println!("{}", path.display());
+    }
+    report(&requests, begun);
+    Ok(())
+}
+
+fn requests(arguments: &Arguments) -> anyhow::Result<Vec<Request>> {
+    let mut prompts = arguments.prompt.clone();
+    if let Some(path) = &arguments.prompts {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        prompts.extend(lines.map(str::to_owned));
+        ensure!(!prompts.is_empty(), "{} holds no prompt", path.display());
+    }
+    let seed = arguments.seed.map_or_else(random_seed, |seed| seed as u32);
+    let request = |prompt| Request {
+        prompt,
+        negative_prompt: arguments.negative.clone(),
+        count: arguments.n as usize,
+        seed,
+        steps: arguments.steps,
+        guidance: arguments.guidance,
+        scheduler: arguments.scheduler,
+        size: arguments.size,
+    };
+    Ok(prompts.into_iter().map(request).collect())
+}
+
+/// The standard library's hash keys are random for each process.
+fn random_seed() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(()) as u32
+}
+
+fn load(arguments: &Arguments) -> anyhow::Result<Pipeline> {
+    let folder = arguments.pack.clone().map_or_else(locate::bundled_pack, Ok)?;
+    let pack = Pack::open(&folder)?;
+    let device = match arguments.device {
+        DeviceChoice::Auto => Device::auto()?,
+        DeviceChoice::This(device) => device,
+    };
+    let settings = PipelineSettings { device, threads: arguments.threads, ..PipelineSettings::default() };
+    Ok(Pipeline::load(&pack, &settings)?)
+}
+
+/// One tick for each call of the denoiser and picture. It is drawn on a terminal only.
+fn progress_bar(pipeline: &Pipeline, requests: &[Request]) -> anyhow::Result<ProgressBar> {
+    let mut ticks = 0;
+    for request in requests {
+        ticks += pipeline.calls(request)? * request.count;
+    }
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} steps, {eta} left · {wide_msg}")?;
+    Ok(ProgressBar::new(ticks as u64).with_style(style))
+}
+
+fn draw(pipeline: &mut Pipeline, request: &Request, bar: &ProgressBar) -> anyhow::Result<Generation> {
+    let before = bar.position();
+    let drawn = pipeline.run(request, &mut |progress| bar.set_position(before + progress.done as u64))?;
+    for warning in &drawn.warnings {
+        bar.suspend(|| eprintln!("warning: {warning}"));
+    }
+    Ok(drawn)
+}
+
+fn report(requests: &[Request], begun: Instant) {
+    let pictures: usize = requests.iter().map(|request| request.count).sum();
+    let seconds = begun.elapsed().as_secs_f64();
+    let plural = if pictures == 1 { "picture" } else { "pictures" };
+    eprintln!(
+        "{pictures} {plural} in {seconds:.2} s ({:.2} s each), seed {}",
+        seconds / pictures as f64,
+        requests[0].seed
+    );
+}

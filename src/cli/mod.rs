@@ -1,0 +1,37 @@
+//! The command line: a file a subcommand.
+
+mod generate;
+
+use clap::{Parser, Subcommand};
+
+/// Stable Diffusion that learns from the people who look at its pictures.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Draw pictures of a prompt
+    Generate(generate::Arguments),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Generate(arguments) => generate::run(arguments),
+        }
+    }
+}
+
+/// The error and its causes, each said once: many messages quote their cause already.
+pub(crate) fn explain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        _ if said.contains(&cause) => said,
+        _ => format!("{said}: {cause}"),
+    })
+}

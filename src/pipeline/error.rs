@@ -1,0 +1,40 @@
+//! What can stand between a prompt and its pictures.
+
+use super::{schedule::ScheduleError, tokenize::TokenizeError};
+use crate::{pack::Component, runtime::RuntimeError};
+
+/// Why there are no pictures.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum PipelineError {
+    #[error("the pack has no {0}")]
+    Missing(Component),
+    #[error(transparent)]
+    Tokenize(#[from] TokenizeError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error(
+        "this pack cannot draw {width}×{height}: width and height must be multiples of {multiple} of at least {multiple}; its own size is {own_width}×{own_height}"
+    )]
+    Size { width: usize, height: usize, multiple: usize, own_width: usize, own_height: usize },
+    #[error("a guidance scale of {0} is not a number that can be used")]
+    Guidance(f32),
+    #[error(transparent)]
+    Environment(RuntimeError),
+    #[error("{component}: {source}")]
+    Runtime { component: Component, source: RuntimeError },
+    #[error("{component} answers no `{output}` of the expected type and size; `plaudit pack verify` tells more")]
+    Answer { component: Component, output: &'static str },
+}
+
+impl PipelineError {
+    /// The runtime's error with the component it happened in. A missing library or device is not the component's fault.
+    pub(super) fn component(component: Component) -> impl Fn(RuntimeError) -> Self {
+        move |source| match source {
+            RuntimeError::LibraryNotFound { .. }
+            | RuntimeError::LibraryUnusable { .. }
+            | RuntimeError::Device { .. } => Self::Environment(source),
+            source => Self::Runtime { component, source },
+        }
+    }
+}
