@@ -4,6 +4,7 @@
 
 mod check;
 mod dtype;
+pub mod edit;
 pub mod expr;
 mod external;
 mod graph;

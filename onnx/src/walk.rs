@@ -90,6 +90,37 @@ impl Graph {
         }
     }
 
+    /// Makes whoever reads `from` read `to`, which exists before them. An output of that name keeps it.
+    pub fn redirect(&mut self, from: &str, to: &str) {
+        let swap = |name: &mut String| {
+            if name == from {
+                to.clone_into(name);
+            }
+        };
+        for node in &mut self.nodes {
+            node.inputs.iter_mut().for_each(swap);
+            for attribute in node.attributes.values_mut() {
+                if let Attribute::Graph(body) = attribute {
+                    body.redirect(from, to);
+                    body.outputs.iter_mut().for_each(|output| swap(&mut output.name));
+                }
+            }
+        }
+        if self.outputs.iter().any(|output| output.name == from) {
+            let maker = self.nodes.iter_mut().find(|node| node.outputs.iter().any(|name| name == from));
+            if let Some(maker) = maker {
+                *maker = Node { name: maker.name.clone(), ..Node::new("Identity", &[to], &[from]) };
+            }
+        }
+    }
+
+    /// Whether a value of this name exists.
+    pub fn is_known(&self, name: &str) -> bool {
+        self.initializers.contains_key(name)
+            || self.inputs.iter().any(|input| input.name == name)
+            || self.nodes.iter().any(|node| node.outputs.iter().any(|output| output == name))
+    }
+
     /// Removes nodes and initializers that no output needs, and facts about values that are gone. Inputs stay.
     pub fn prune(&mut self) {
         let mut needed: HashSet<String> = self.outputs.iter().map(|output| output.name.clone()).collect();
