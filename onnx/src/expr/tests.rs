@@ -105,10 +105,11 @@ fn a_call_does_not_take_a_name_that_is_there() {
 fn subgraphs_keep_their_captured_values() {
     let mut model = layer(1.0);
     let branch = |op: &str| {
-        let mut body = Graph::default();
-        body.nodes = vec![Node::new(op, &["x"], &["inner"])];
-        body.outputs = vec![ValueInfo::fixed("inner", DType::F32, &[1, 2])];
-        Attribute::Graph(Box::new(body))
+        Attribute::Graph(Box::new(Graph {
+            nodes: vec![Node::new(op, &["x"], &["inner"])],
+            outputs: vec![ValueInfo::fixed("inner", DType::F32, &[1, 2])],
+            ..Graph::default()
+        }))
     };
     model.graph.inputs.push(ValueInfo::fixed("flag", DType::Bool, &[]));
     let choice =
