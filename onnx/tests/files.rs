@@ -1,5 +1,7 @@
 //! Models on the disk: a graph beside its weights, and every way of reaching outside the directory refused.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, path::Path};
 
 use plaudit_onnx::{Attribute, DType, MODEL_FILE, Model, Node, ReadError, Tensor, ValueInfo, WEIGHTS_FILE, WriteError};

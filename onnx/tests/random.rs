@@ -1,5 +1,7 @@
 //! Random models survive every way to the disk and back; damaged ones are refused without a panic.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
