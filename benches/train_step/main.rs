@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Directory of the UNet: model.onnx, init.json, config.json.
     #[arg(long, default_value = "onnx/packs/miniature/unet")]
     unet: PathBuf,
+    /// With --worker: write ONNX Runtime's trace of our side here (a date is appended).
+    #[arg(long)]
+    profile: Option<PathBuf>,
     /// Measure our side in this process.
     #[arg(long, hide = true)]
     worker: bool,

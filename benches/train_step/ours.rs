@@ -35,7 +35,11 @@ pub(crate) fn measure(arguments: &Arguments, batch: usize) -> Result<Measured> {
     let dims = sizes.into_iter().map(|(name, size)| (name.to_owned(), size)).collect();
     let graph = TrainGraph::build(noise_prediction(&arguments.unet)?, &Selection::All, &dims)?;
     let settings = TrainerSettings { micro_batches: micro, ..TrainerSettings::new(Schedule::constant(RATE)) };
-    let session = SessionSettings { threads: arguments.threads, ..SessionSettings::default() };
+    let session = SessionSettings {
+        threads: arguments.threads,
+        profile: arguments.profile.clone(),
+        ..SessionSettings::default()
+    };
     let mut trainer = Trainer::new(graph, &session, settings)?;
     let (mut seconds, mut loss) = (Vec::new(), 0.0);
     for step in 0..WARM_UP + arguments.steps {

@@ -165,6 +165,9 @@ pub(super) fn builder(settings: &SessionSettings) -> Result<SessionBuilder, Runt
     for (name, &size) in &settings.dims {
         builder = builder.with_dimension_override(name, size as i64).map_err(run)?;
     }
+    if let Some(path) = &settings.profile {
+        builder = builder.with_profiling(path).map_err(run)?;
+    }
     settings.device.register(builder)
 }
 

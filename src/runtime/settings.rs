@@ -1,6 +1,6 @@
 //! How a session is built.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use ort::session::builder::GraphOptimizationLevel;
 
@@ -42,6 +42,9 @@ pub struct SessionSettings {
     pub optimization: Optimization,
     /// Sizes for free dimensions, by name. Default: none.
     pub dims: BTreeMap<String, usize>,
+    /// Where to write how long each operator took: this path with a date appended, as a Chrome trace, when the session
+    /// is dropped. Slows the session. Default: nowhere.
+    pub profile: Option<PathBuf>,
 }
 
 impl Default for SessionSettings {
@@ -52,6 +55,7 @@ impl Default for SessionSettings {
             spinning: true,
             optimization: Optimization::default(),
             dims: BTreeMap::new(),
+            profile: None,
         }
     }
 }
