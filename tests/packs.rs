@@ -2,14 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use plaudit::{
-    pack::{Component, GOLDEN, MANIFEST, Pack, PackError, import, verify},
-    runtime::SessionSettings,
+    pack::{Component, GOLDEN, MANIFEST, Pack, PackError, Variant, distance, import, inputs, serving_variant, verify},
+    runtime::{Session, SessionSettings},
 };
+use plaudit_onnx::{DType, Tensor};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -186,7 +188,66 @@ fn links_are_refused_before_anything_is_loaded() {
 }
 
 #[test]
+fn a_half_precision_variant_is_made_once_and_agrees_with_its_source() {
+    let (folder, out) = tiny_pack();
+    let (pack, cache) = (Pack::open(&out).unwrap(), folder.path().join("cache"));
+    let half = || serving_variant(&pack, Component::Unet, Variant::Half, &cache, &SessionSettings::default()).unwrap();
+    let first = half();
+    let made: Vec<_> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(made.len(), 1);
+    let written = |name: &str| fs::metadata(made[0].join(name)).unwrap().modified().unwrap();
+    let before = written("model.onnx");
+    assert_eq!(half(), first);
+    assert_eq!(written("model.onnx"), before, "the second time it is read");
+
+    let weights =
+        |dtype| first.graph.initializers.values().filter(move |tensor| tensor.dtype == dtype).map(Tensor::len);
+    assert!(weights(DType::F16).sum::<usize>() > 10 * weights(DType::F32).sum::<usize>());
+    assert_eq!(first.graph.inputs, pack.model(Component::Unet).unwrap().graph.inputs);
+
+    // Another file, not fewer bytes in the one that `first` has mapped.
+    fs::remove_file(made[0].join("model.safetensors")).unwrap();
+    fs::write(made[0].join("model.safetensors"), "cut short").unwrap();
+    assert_eq!(half(), first, "what is damaged is made again");
+}
+
+#[test]
 fn every_component_has_a_place_of_its_own() {
     let places: std::collections::BTreeSet<_> = Component::ALL.iter().map(|component| component.graph()).collect();
     assert_eq!(places.len(), Component::ALL.len());
+}
+
+#[test]
+fn an_optimum_export_is_edited_for_the_pipeline_and_keeps_its_meaning() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("optimum");
+    let imported = import(&golden("tiny_sd_optimum"), &out, &SessionSettings::default(), |_| ()).unwrap();
+    let unet = &imported.edits[&Component::Unet];
+    assert!(unet.iter().any(|edit| edit.contains("timestep as f32 [batch]")), "{unet:?}");
+    let pack = Pack::open(&out).unwrap();
+    verify(&pack, &SessionSettings::default(), |_| ()).unwrap();
+
+    // Each row of the edited denoiser against the original, which takes one scalar for all rows.
+    let source = golden("tiny_sd_optimum").join("unet/model.onnx");
+    let mut original = Session::open(&source, &SessionSettings::default()).unwrap();
+    let mut edited = Session::from_model(pack.model(Component::Unet).unwrap(), &SessionSettings::default()).unwrap();
+    let inputs = inputs(Component::Unet, pack.model(Component::Unet).unwrap());
+    let fed: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let together = edited.run(&fed).unwrap().remove(0);
+    for row in 0..together.shape[0] {
+        let mut alone: BTreeMap<_, _> = inputs.iter().map(|(name, all)| (name.as_str(), self::row(all, row))).collect();
+        alone.get_mut("timestep").unwrap().shape.clear();
+        let fed: Vec<_> = alone.iter().map(|(name, tensor)| (*name, tensor)).collect();
+        let alone = original.run(&fed).unwrap().remove(0);
+        let found = distance(&self::row(&together, row), &alone);
+        assert!(found < 1e-5, "row {row}: {found:.1e}");
+    }
+}
+
+/// One row of a tensor, as a batch of one.
+fn row(tensor: &Tensor, row: usize) -> Tensor {
+    let length = tensor.data.len() / tensor.shape[0];
+    let mut shape = tensor.shape.clone();
+    shape[0] = 1;
+    Tensor::new(tensor.dtype, &shape, tensor.data[row * length..][..length].to_vec())
 }

@@ -1,6 +1,7 @@
 //! The command line: a file a subcommand.
 
 mod generate;
+mod pack;
 
 use clap::{Parser, Subcommand};
 
@@ -16,6 +17,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Draw pictures of a prompt
     Generate(generate::Arguments),
+    /// Make, check and describe packs
+    Pack(pack::Arguments),
 }
 
 impl Cli {
@@ -23,6 +26,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Generate(arguments) => generate::run(arguments),
+            Command::Pack(arguments) => pack::run(arguments),
         }
     }
 }

@@ -83,6 +83,14 @@ pub enum PackError {
         /// Why.
         source: std::io::Error,
     },
+    /// A serving variant could not be made.
+    #[error("a serving variant of {component}: {reason}")]
+    Variant {
+        /// The component.
+        component: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A component's files could not be written.
     #[error("{component}: {source}")]
     Write {

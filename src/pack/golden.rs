@@ -106,6 +106,12 @@ pub fn distance(ours: &Tensor, golden: &Tensor) -> f64 {
     }
 }
 
+/// The largest distance over a component's outputs.
+pub(super) fn farthest(answers: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>) -> f64 {
+    let one = |(name, tensor)| expected.get(name).map_or(f64::INFINITY, |golden| distance(tensor, golden));
+    answers.iter().map(one).fold(0.0, f64::max)
+}
+
 /// Writes golden outputs into a pack.
 pub(super) fn write(folder: &Path, tensors: &BTreeMap<String, Tensor>) -> std::io::Result<()> {
     let view = |(name, tensor)| view(tensor).map(|view| (name, view));

@@ -12,6 +12,7 @@ mod manifest;
 mod open;
 mod prepare;
 mod seal;
+mod variant;
 mod verify;
 
 pub use component::{Axis, Component, Port, Signature};
@@ -21,4 +22,5 @@ pub use import::{Imported, import};
 pub use manifest::{Entry, FORMAT, FileFacts, GraphFacts, MANIFEST, Manifest};
 pub use open::Pack;
 pub use seal::seal;
+pub use variant::{Variant, serving_variant};
 pub use verify::{Distance, verify};

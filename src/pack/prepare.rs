@@ -1,9 +1,32 @@
 //! What an exported graph needs before this pipeline can run it, as labelled edits.
 
-use plaudit_onnx::Model;
+use plaudit_onnx::{
+    Model,
+    edit::{Edit, EditError, timestep_per_row, weight_names, zero_additions},
+};
 
 use super::Component;
 
-pub(super) fn for_pipeline(_component: Component, _model: &mut Model) -> Result<Vec<String>, String> {
-    Ok(Vec::new())
+/// Edits `model` for the pipeline and says what was done, a line for each edit.
+///
+/// - Weights that PyTorch's older exporter left nameless get their modules' names.
+/// - A denoiser's `timestep` becomes f32 \[batch\], for rows at different steps.
+/// - Additions that are multiplied by zero go.
+///
+/// # Errors
+/// If a graph has another form than the exporters that are known give it.
+pub(super) fn for_pipeline(component: Component, model: &mut Model) -> Result<Vec<String>, EditError> {
+    let mut done = Vec::new();
+    let mut apply = |edit: Edit, model: &mut Model| {
+        if !edit.is_empty() {
+            done.push(format!("{} ({} changes)", edit.label, edit.steps.len()));
+        }
+        edit.apply(model)
+    };
+    apply(weight_names(&model.graph), model)?;
+    if component == Component::Unet && model.graph.inputs.iter().any(|input| input.name == "timestep") {
+        apply(timestep_per_row(&model.graph, "timestep", "sample")?, model)?;
+    }
+    apply(zero_additions(&model.graph), model)?;
+    Ok(done)
 }

@@ -1,9 +1,5 @@
 //! Whether a pack's files are what the manifest says, and its graphs compute what they computed when it was made.
 
-use std::collections::BTreeMap;
-
-use plaudit_onnx::Tensor;
-
 use super::{Component, Entry, GOLDEN, Pack, PackError, fault::Faults, golden, hash};
 use crate::runtime::SessionSettings;
 
@@ -69,7 +65,7 @@ fn goldens(
         };
         let answers = golden::answers(component, model, settings);
         let Some(answers) = faults.keep(component.name(), answers) else { continue };
-        let distance = farthest(&answers, &expected);
+        let distance = golden::farthest(&answers, &expected);
         if distance > tolerance {
             let fault = format!("its outputs are {distance:.1e} from the golden ones; {tolerance:.0e} is allowed");
             faults.add(component.name(), fault);
@@ -77,11 +73,4 @@ fn goldens(
         distances.push(Distance { component, distance, tolerance });
     }
     distances
-}
-
-fn farthest(answers: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>) -> f64 {
-    let one = |(name, tensor): (&String, &Tensor)| {
-        expected.get(name).map_or(f64::INFINITY, |golden| golden::distance(tensor, golden))
-    };
-    answers.iter().map(one).fold(0.0, f64::max)
 }
