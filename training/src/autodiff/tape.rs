@@ -287,17 +287,31 @@ impl<'t> Value<'t> {
     }
 }
 
-/// A constant tensor of one repeated number, in a float type.
+/// A constant tensor of one repeated number.
 pub(crate) fn filled(dtype: DType, shape: &[usize], value: f64) -> Tensor {
-    let count = shape.iter().product();
-    let bytes = match dtype {
-        DType::F64 => value.to_le_bytes().repeat(count),
-        DType::F16 => half::f16::from_f64(value).to_le_bytes().repeat(count),
-        DType::Bf16 => half::bf16::from_f64(value).to_le_bytes().repeat(count),
-        DType::I64 => (value as i64).to_le_bytes().repeat(count),
-        DType::I32 => (value as i32).to_le_bytes().repeat(count),
-        _ => (value as f32).to_le_bytes().repeat(count),
-    };
-    let dtype = if bytes.len() == count * dtype.size() { dtype } else { DType::F32 };
-    Tensor::new(dtype, shape, bytes)
+    Tensor::new(dtype, shape, bytes(dtype, value).repeat(shape.iter().product()))
+}
+
+/// A constant tensor of zeros, with ones at the given elements.
+pub(crate) fn marked(dtype: DType, shape: &[usize], ones: &[usize]) -> Tensor {
+    let mut data = bytes(dtype, 0.0).repeat(shape.iter().product());
+    let one = bytes(dtype, 1.0);
+    for &index in ones {
+        data[index * one.len()..][..one.len()].copy_from_slice(&one);
+    }
+    Tensor::new(dtype, shape, data)
+}
+
+/// # Panics
+/// For an element type that is not a number; no rule asks for one.
+fn bytes(dtype: DType, value: f64) -> Vec<u8> {
+    match dtype {
+        DType::F64 => value.to_le_bytes().to_vec(),
+        DType::F32 => (value as f32).to_le_bytes().to_vec(),
+        DType::F16 => half::f16::from_f64(value).to_le_bytes().to_vec(),
+        DType::Bf16 => half::bf16::from_f64(value).to_le_bytes().to_vec(),
+        DType::I64 => (value as i64).to_le_bytes().to_vec(),
+        DType::I32 => (value as i32).to_le_bytes().to_vec(),
+        other => panic!("no number is made in {other:?}"),
+    }
 }

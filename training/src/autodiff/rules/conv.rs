@@ -5,7 +5,7 @@ use plaudit_onnx::Attribute;
 use super::linear::product;
 use crate::autodiff::{
     call::{Call, Unsupported},
-    tape::Value,
+    tape::{Value, marked},
 };
 
 /// A convolution's attributes, all spelt out.
@@ -89,9 +89,17 @@ fn turned<'t>(window: &Window, w: Value<'t>) -> Value<'t> {
     let shape = w.shape();
     let (outputs, inputs, groups) = (shape[0], shape[1], window.groups);
     let taps: usize = window.kernel.iter().product();
-    let exchanged = w.reshape(&[groups, outputs / groups, inputs, taps]).transpose(&[0, 2, 1, 3]);
-    let turned = [&[groups * inputs, outputs / groups], &window.kernel[..]].concat();
-    exchanged.reverse(3).reshape(&turned)
+    let rows = w.reshape(&[outputs * inputs, taps]);
+    // A product with the exchange matrix reverses short rows exactly, four times faster than a negative slice.
+    let reversed = if taps == 1 { rows } else { product(rows.plain(), exchange(w, taps).plain()) };
+    let exchanged = reversed.reshape(&[groups, outputs / groups, inputs, taps]).transpose(&[0, 2, 1, 3]);
+    exchanged.reshape(&[&[groups * inputs, outputs / groups], &window.kernel[..]].concat())
+}
+
+/// The matrix with ones on its antidiagonal.
+fn exchange(like: Value, extent: usize) -> Value {
+    let ones: Vec<usize> = (0..extent).map(|row| row * extent + extent - 1 - row).collect();
+    like.tape.constant(marked(like.dtype(), &[extent, extent], &ones))
 }
 
 /// The exact adjoint of a convolution, of any stride.
@@ -105,23 +113,45 @@ fn transposed<'t>(window: &Window, g: Value<'t>, w: Value<'t>, target: &[usize])
     g.call("ConvTranspose", &[w], attributes, target)
 }
 
-/// ∂L/∂w[o,c,k] = Σₙₚ g[n,o,p] · x[n,c,p + k]: one matrix product per kernel element, over a shifted view of x.
+/// Up to this many positions (batch included) all kernel elements share one product. Above, the joined copy of their
+/// views leaves the cache, and a product each is faster (two threads of an AVX-512 machine, 128 channels of 4×4 against
+/// 64 of 8×8 and up, batch 8: 0.36 against 0.40 ms, 0.36 against 0.36 ms, 1.34 against 1.12 ms).
+const JOINED_POSITIONS: usize = 256;
+
+/// ∂L/∂w[o,c,k] = Σₙₚ g[n,o,p] · x[n,c,p + k]: matrix products over shifted views of x.
 pub(crate) fn weight<'t>(n: &Call<'t>, x: Value<'t>, w: Value<'t>, g: Value<'t>) -> Result<Value<'t>, Unsupported> {
     Ok(correlation(&Window::of(n, w)?, x, g, &w.shape()))
 }
 
 fn correlation<'t>(window: &Window, x: Value<'t>, g: Value<'t>, shape: &[usize]) -> Value<'t> {
     let (batch, groups) = (x.shape()[0], window.groups);
-    let (outputs, inputs) = (shape[0] / groups, shape[1]);
-    let positions: usize = g.shape()[2..].iter().product();
+    let (outputs, inputs, taps) = (shape[0] / groups, shape[1], window.taps());
+    let positions: usize = batch * g.shape()[2..].iter().product::<usize>();
     let padded = x.pad(&[&[0, 0], &window.before[..]].concat(), &[&[0, 0], &window.after[..]].concat());
-    let g_rows = g.reshape(&[batch, groups, outputs, positions]);
-    let tap = |tap: &Vec<usize>| {
-        let view = shifted(window, padded, tap, &g.shape()[2..]).reshape(&[batch, groups, inputs, positions]);
-        product(g_rows.plain(), view.flipped()).sum(&[0]).reshape(&[groups * outputs, inputs, 1])
+    let padded = channels_first(padded);
+    let g_rows = channels_first(g).reshape(&stack(groups, [outputs, positions]));
+    let view = |tap: &Vec<usize>| shifted(window, padded, tap, &g.shape()[2..]);
+    if positions <= JOINED_POSITIONS && taps.len() > 1 {
+        let views: Vec<Value> = taps.iter().map(|tap| view(tap).reshape(&[groups * inputs, 1, positions])).collect();
+        let columns = Value::concat(&views, 1).reshape(&stack(groups, [inputs * taps.len(), positions]));
+        return product(g_rows.plain(), columns.flipped()).reshape(shape);
+    }
+    let by_tap = |tap: &Vec<usize>| {
+        let columns = view(tap).reshape(&stack(groups, [inputs, positions]));
+        product(g_rows.plain(), columns.flipped()).reshape(&[groups * outputs, inputs, 1])
     };
-    let taps: Vec<Value> = window.taps().iter().map(tap).collect();
-    Value::concat(&taps, 2).reshape(shape)
+    Value::concat(&taps.iter().map(by_tap).collect::<Vec<_>>(), 2).reshape(shape)
+}
+
+/// Matrices of groups; without groups one matrix, for which there is the faster operator.
+fn stack(groups: usize, matrix: [usize; 2]) -> Vec<usize> {
+    if groups == 1 { matrix.to_vec() } else { [&[groups], &matrix[..]].concat() }
+}
+
+/// [N, C, …] → [C, N, …], so that one product sums over batch and positions at once.
+fn channels_first(value: Value) -> Value {
+    let rank = value.shape().len();
+    value.transpose(&[&[1, 0], &(2..rank).collect::<Vec<_>>()[..]].concat())
 }
 
 /// The elements of padded x that meet one kernel element.
