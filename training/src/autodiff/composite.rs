@@ -15,6 +15,7 @@ pub(crate) fn recognise(graph: &Graph) -> Vec<Node> {
     let lift = |node: &Node| match (node.op.as_str(), node.domain.as_str()) {
         ("Mul", "") => idioms.swish(node),
         ("Add", "") => idioms.group_norm(node),
+        ("MatMul", "") => idioms.attend(node),
         _ => None,
     };
     graph.nodes.iter().map(|node| lift(node).unwrap_or_else(|| node.clone())).collect()
@@ -24,6 +25,7 @@ struct Idioms<'g> {
     graph: &'g Graph,
     producers: HashMap<&'g str, &'g Node>,
     shapes: HashMap<&'g str, Vec<usize>>,
+    uses: HashMap<&'g str, usize>,
 }
 
 impl<'g> Idioms<'g> {
@@ -32,8 +34,13 @@ impl<'g> Idioms<'g> {
         let infos = graph.inputs.iter().chain(graph.values.values()).chain(&graph.outputs);
         let known = |info: &'g ValueInfo| Some((info.name.as_str(), info.static_shape()?));
         let constants = graph.initializers.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.clone()));
+        let mut uses = HashMap::new();
+        let read = graph.nodes.iter().flat_map(|node| &node.inputs);
+        read.chain(graph.outputs.iter().map(|info| &info.name))
+            .for_each(|name| *uses.entry(name.as_str()).or_default() += 1);
         Self {
             graph,
+            uses,
             producers: graph.nodes.iter().flat_map(produced).collect(),
             shapes: infos.filter_map(known).chain(constants).collect(),
         }
@@ -79,6 +86,17 @@ impl<'g> Idioms<'g> {
         let groups = Attribute::Int(grouped[1] as i64);
         let lifted = lifted(node, "GroupNormalization", &[x, scale, bias]).with("num_groups", groups);
         Some(lifted.with("epsilon", Attribute::Float(norm.float("epsilon", 1e-5))))
+    }
+
+    /// softmax(s)·v, where nothing else needs the softmax's cotangent.
+    fn attend(&self, node: &Node) -> Option<Node> {
+        let [weights, values] = &node.inputs[..] else { return None };
+        let softmax = self.producer(weights, "Softmax")?;
+        let [own, other] = [weights, values].map(|name| self.shapes.get(name.as_str()).map(Vec::len));
+        let last = own? as i64 - 1;
+        let whole = matches!(softmax.int("axis", -1), axis if axis == -1 || axis == last);
+        let alone = self.uses.get(weights.as_str()) == Some(&1) && own == other;
+        (whole && alone).then(|| lifted(node, "Attend", &[&softmax.inputs[0], values, weights]))
     }
 
     fn is_all(&self, name: &str, number: f32) -> bool {

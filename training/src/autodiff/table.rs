@@ -111,6 +111,7 @@ gradient_table! { n y g;
     Swish (x, s) => elementwise::swish(n, y, s, g), STOP;
     Softmax (x) => elementwise::softmax(n, y, g);
     LogSoftmax (x) => elementwise::log_softmax(n, y, g);
+    Attend (s, v, p) => linear::attend_scores(n, v, p, g), linear::matmul_right(p, v, g), STOP;
     Where (c, a, b) => STOP, c.choose(g, g.scalar(0.0)), c.choose(g.scalar(0.0), g);
 
     // Products

@@ -148,6 +148,10 @@ impl<'t> Value<'t> {
 
     /// Axes in another order: result axis i is source axis `order[i]`.
     pub(crate) fn transpose(self, order: &[usize]) -> Self {
+        if let Some((source, before)) = self.transposed_from() {
+            let composed: Vec<usize> = order.iter().map(|&axis| before[axis]).collect();
+            return source.transpose(&composed);
+        }
         let shape = self.shape();
         let moved: Vec<usize> = order.iter().copied().filter(|&axis| shape[axis] != 1).collect();
         let result: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
@@ -156,6 +160,14 @@ impl<'t> Value<'t> {
         }
         let order = order.iter().map(|&axis| axis as i64).collect();
         self.call("Transpose", &[], vec![("perm", Attribute::Ints(order))], &result)
+    }
+
+    /// The source and order of the transposition that made this value.
+    fn transposed_from(self) -> Option<(Self, Vec<usize>)> {
+        let step = self.producer().filter(|step| step.op == "Transpose")?;
+        let Some(Attribute::Ints(order)) = step.attributes.get("perm") else { return None };
+        let source = Value { id: step.inputs[0]?, ..self };
+        Some((source, order.iter().map(|&axis| axis as usize).collect()))
     }
 
     /// Elements `start..end` of one axis.

@@ -49,6 +49,14 @@ impl<'t> Factor<'t> {
         }
     }
 
+    fn turned(self) -> Self {
+        Factor { transposed: !self.transposed, ..self }
+    }
+
+    fn len(self) -> usize {
+        self.value.shape().iter().product()
+    }
+
     fn shape(self) -> Vec<usize> {
         let mut shape = self.value.shape().to_vec();
         let rank = shape.len();
@@ -79,6 +87,10 @@ fn exchanges_last_axes(step: &Step) -> bool {
     step.op == "Transpose" && rank >= 2 && *order == exchanged
 }
 
+/// Where a transposed factor is this many times larger than the other, bᵀa is made and transposed instead of aᵀb: turning
+/// the large one costs more than the product (256×256 by 256×8, one thread: 0.89 against 0.44 ms).
+const TALL: usize = 4;
+
 /// a·b over the last two axes, earlier axes broadcast.
 pub(crate) fn product<'t>(a: Factor<'t>, b: Factor<'t>) -> Value<'t> {
     let (left, right) = (a.shape(), b.shape());
@@ -93,6 +105,12 @@ pub(crate) fn product<'t>(a: Factor<'t>, b: Factor<'t>) -> Value<'t> {
     }
     if !a.transposed && !b.transposed {
         return a.value.call("MatMul", &[b.value], vec![], &shape);
+    }
+    if a.transposed && !b.transposed && a.len() > TALL * b.len() {
+        let rank = shape.len();
+        let mut exchanged: Vec<usize> = (0..rank).collect();
+        exchanged.swap(rank - 2, rank - 1);
+        return product(b.turned(), a.turned()).transpose(&exchanged);
     }
     if a.value.dtype() == DType::F32 {
         return a.value.call_in(MICROSOFT, "FusedMatMul", &[b.value], flags("transA", "transB"), (DType::F32, &shape));
@@ -136,6 +154,18 @@ pub(crate) fn matmul_right<'t>(a: Value<'t>, b: Value<'t>, g: Value<'t>) -> Valu
         product(a.flipped(), g.plain()).fit(&matrices.shape())
     };
     d.reshape(&b.shape())
+}
+
+/// y = p·v with p = softmax(s): ∂L/∂s = p ⊙ (g vᵀ − D), where D = Σ p ⊙ (g vᵀ) over a row = Σ g ⊙ y over a row (Dao et
+/// al. 2022, FlashAttention, appendix B.2), so that no array of p's size is summed; the subtraction rides in the product
+/// as one more column: [g | −D]·[v | 1]ᵀ.
+pub(crate) fn attend_scores<'t>(n: &Call<'t>, v: Value<'t>, p: Value<'t>, g: Value<'t>) -> Value<'t> {
+    let axis = g.shape().len() - 1;
+    let rows = (g * n.y()).sum(&[axis]);
+    let ones = [&v.shape()[..axis], &[1]].concat();
+    let left = Value::concat(&[g, -rows], axis);
+    let right = Value::concat(&[v, v.ones(&ones)], axis);
+    p * product(left.plain(), right.flipped())
 }
 
 /// y = α a'b' + βc, where ' may transpose: ∂L/∂a' = α g b'ᵀ.

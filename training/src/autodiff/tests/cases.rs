@@ -111,12 +111,22 @@ fn products() -> Vec<Case> {
         matmul(&[3], &[3, 4]).about("vector on the left"),
         matmul(&[2, 5, 3], &[3]).about("vector on the right"),
         matmul(&[3], &[3]).about("two vectors"),
+        attend(3, 5, 2),
+        attend(12, 10, 2).about("tall"),
+        attend(12, 10, 2).single().about("tall, single precision"),
         gemm(&[2, 3], &[3, 4], &[4]).linear(),
         scaled(gemm(&[2, 3], &[3, 4], &[2, 4])).about("scaled"),
         scaled(gemm(&[3, 2], &[3, 4], &[2, 1])).int("transA", 1).about("left transposed"),
         scaled(gemm(&[2, 3], &[4, 3], &[1])).int("transB", 1).about("right transposed"),
         scaled(gemm(&[3, 2], &[4, 3], &[4])).int("transA", 1).int("transB", 1).about("both transposed"),
     ]
+}
+
+/// The exporters' attention: a softmax and its product with the values.
+fn attend(queries: usize, keys: usize, size: usize) -> Case {
+    let mut case = Case::new("Attend", vec![normal(&[2, 3, queries, keys]), normal(&[2, 3, keys, size])]);
+    case.nodes = vec![Node::new("Softmax", &["x0"], &["p"]), Node::new("MatMul", &["p", "x1"], &["y"])];
+    case
 }
 
 fn convolutions() -> Vec<Case> {
