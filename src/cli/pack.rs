@@ -6,9 +6,10 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use plaudit::{
-    pack::{self, GraphFacts, Manifest, Pack},
+    pack::{self, Component, GraphFacts, Manifest, Pack},
     runtime::{Device, SessionSettings},
 };
+use plaudit_onnx::edit::Edit;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -61,12 +62,23 @@ fn beside(dir: &Path) -> PathBuf {
 fn import(dir: &Path, output: &Path) -> Result<()> {
     let imported = pack::import(dir, output, &SessionSettings::default(), |step| eprintln!("{step} …"))?;
     for (component, edits) in &imported.edits {
-        for edit in edits {
-            println!("{component}: {edit}");
-        }
+        edits.iter().for_each(|edit| tell(*component, edit));
+    }
+    if imported.edits.is_empty() {
+        println!("no graph needed an edit");
     }
     println!("{} is {}", output.display(), imported.manifest.version());
     Ok(())
+}
+
+/// The edit's label and where it was applied; a weight each would be a page.
+fn tell(component: Component, edit: &Edit) {
+    const SHOWN: usize = 3;
+    println!("{component}: {}", edit.label);
+    edit.steps.iter().take(SHOWN).for_each(|step| println!("  {step}"));
+    if let more @ 1.. = edit.steps.len().saturating_sub(SHOWN) {
+        println!("  and {more} more");
+    }
 }
 
 fn verify(dir: &Path, device: Device) -> Result<()> {

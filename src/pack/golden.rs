@@ -75,7 +75,9 @@ pub fn answers(
     model: &Model,
     settings: &SessionSettings,
 ) -> Result<BTreeMap<String, Tensor>, RuntimeError> {
-    let mut session = Session::from_model(model, settings)?;
+    // One call: threads that wait busily for a second one would only slow others.
+    let settings = SessionSettings { spinning: false, ..settings.clone() };
+    let mut session = Session::from_model(model, &settings)?;
     let inputs = inputs(component, model);
     let fed: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
     let outputs = session.run(&fed)?;

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use plaudit_onnx::Model;
+use plaudit_onnx::{Model, edit::Edit};
 
 use super::{Component, Manifest, Pack, PackError, check, fault::Faults, links, prepare, seal};
 use crate::runtime::SessionSettings;
@@ -37,13 +37,16 @@ const FOREIGN: [(&str, &str); 3] = [
     ("controlnet", "a ControlNet"),
 ];
 
+/// Edits by component, in the order in which they were made.
+pub type Edits = BTreeMap<Component, Vec<Edit>>;
+
 /// What an import did.
 #[derive(Debug)]
 pub struct Imported {
     /// The new pack's manifest.
     pub manifest: Manifest,
-    /// What was changed in each graph, in order.
-    pub edits: BTreeMap<Component, Vec<String>>,
+    /// What was changed in each graph, in order; graphs that needed nothing are not listed.
+    pub edits: Edits,
 }
 
 /// Imports an export into a pack at `out`, which must not exist; `progress` is told each step.
@@ -81,8 +84,6 @@ pub fn import(
     Ok(Imported { manifest, edits })
 }
 
-type Edits = BTreeMap<Component, Vec<String>>;
-
 /// The export's graphs as the pipeline wants them, if the whole export is sound.
 fn read(source: &Path) -> Result<(BTreeMap<Component, Model>, Edits), PackError> {
     let mut faults = Faults::default();
@@ -98,7 +99,10 @@ fn read(source: &Path) -> Result<(BTreeMap<Component, Model>, Edits), PackError>
     let mut edits = Edits::new();
     for (component, model) in &mut models {
         let made = prepare::for_pipeline(*component, model);
-        edits.insert(*component, faults.keep(&component.graph(), made).unwrap_or_default());
+        let made = faults.keep(&component.graph(), made).unwrap_or_default();
+        if !made.is_empty() {
+            edits.insert(*component, made);
+        }
     }
     check::signatures(&models, &mut faults);
     faults.none_or(source, (models, edits))

@@ -18,7 +18,7 @@ mod verify;
 pub use component::{Axis, Component, Port, Signature};
 pub use fault::{Fault, PackError};
 pub use golden::{GOLDEN, TOLERANCE_F16, TOLERANCE_F32, answers, distance, inputs};
-pub use import::{Imported, import};
+pub use import::{Edits, Imported, import};
 pub use manifest::{Entry, FORMAT, FileFacts, GraphFacts, MANIFEST, Manifest};
 pub use open::Pack;
 pub use seal::seal;

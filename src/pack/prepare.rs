@@ -7,7 +7,7 @@ use plaudit_onnx::{
 
 use super::Component;
 
-/// Edits `model` for the pipeline and says what was done, a line for each edit.
+/// Edits `model` for the pipeline and gives back the edits that had something to do.
 ///
 /// - Weights that PyTorch's older exporter left nameless get their modules' names.
 /// - A denoiser's `timestep` becomes f32 \[batch\], for rows at different steps.
@@ -15,13 +15,12 @@ use super::Component;
 ///
 /// # Errors
 /// If a graph has another form than the exporters that are known give it.
-pub(super) fn for_pipeline(component: Component, model: &mut Model) -> Result<Vec<String>, EditError> {
+pub(super) fn for_pipeline(component: Component, model: &mut Model) -> Result<Vec<Edit>, EditError> {
     let mut done = Vec::new();
     let mut apply = |edit: Edit, model: &mut Model| {
-        if !edit.is_empty() {
-            done.push(format!("{} ({} changes)", edit.label, edit.steps.len()));
-        }
-        edit.apply(model)
+        edit.apply(model)?;
+        done.extend(Some(edit).filter(|edit| !edit.is_empty()));
+        Ok::<_, EditError>(())
     };
     apply(weight_names(&model.graph), model)?;
     if component == Component::Unet && model.graph.inputs.iter().any(|input| input.name == "timestep") {

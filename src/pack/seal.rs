@@ -7,11 +7,11 @@ use std::{
     path::Path,
 };
 
-use plaudit_onnx::{Model, Tensor};
+use plaudit_onnx::{Model, Tensor, edit::Edit};
 
 use super::{
-    Component, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, TOLERANCE_F32, check,
-    fault::Faults, golden, hash, links,
+    Component, Edits, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, TOLERANCE_F32,
+    check, fault::Faults, golden, hash, links,
 };
 use crate::runtime::SessionSettings;
 
@@ -37,14 +37,14 @@ const PLAIN_PARTS: [(&str, &[&str]); 3] = [
 
 /// Runs every component once for its golden outputs and writes them and the manifest into `folder`.
 ///
-/// `edits` are the labels of what was changed in each graph.
+/// `edits` are what was changed in each graph; the manifest keeps their labels.
 ///
 /// # Errors
 /// With every fault of the folder's structure; if a graph does not run; if files cannot be written.
 pub fn seal(
     folder: &Path,
     name: &str,
-    edits: &BTreeMap<Component, Vec<String>>,
+    edits: &Edits,
     settings: &SessionSettings,
     mut progress: impl FnMut(&str),
 ) -> Result<Manifest, PackError> {
@@ -73,7 +73,7 @@ fn manifest(
     folder: &Path,
     name: &str,
     models: &BTreeMap<Component, Model>,
-    edits: &BTreeMap<Component, Vec<String>>,
+    edits: &Edits,
 ) -> Result<Manifest, PackError> {
     let mut components = BTreeMap::new();
     for (component, model) in models {
@@ -81,7 +81,7 @@ fn manifest(
         let graph = GraphFacts {
             opset: model.opsets.get(ONNX).copied().unwrap_or_default(),
             parameters: model.graph.initializers.values().filter(|tensor| is_float(tensor)).map(count).sum(),
-            edits: edits.get(component).cloned().unwrap_or_default(),
+            edits: labels(edits.get(component)),
             tolerance: TOLERANCE_F32,
         };
         components.insert(component.name().to_owned(), Entry::new(facts(folder, &files)?, Some(graph)));
@@ -94,6 +94,10 @@ fn manifest(
     }
     let files = facts(folder, &["model_index.json", GOLDEN])?;
     Ok(Manifest { format: FORMAT, name: name.to_owned(), components, files })
+}
+
+fn labels(edits: Option<&Vec<Edit>>) -> Vec<String> {
+    edits.into_iter().flatten().map(|edit| edit.label.clone()).collect()
 }
 
 fn is_float(tensor: &Tensor) -> bool {

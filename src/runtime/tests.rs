@@ -161,6 +161,14 @@ fn an_optimiser_sees_parameters_beside_gradients() {
     assert_eq!(bound.buffer::<f32>("x")[..WIDTH], bias.iter().map(|b| -b).collect::<Vec<_>>());
 }
 
+/// Sessions move to the thread that owns the device: this compiles or it does not.
+#[test]
+fn sessions_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<Session>();
+    moves::<BoundSession>();
+}
+
 #[test]
 fn free_dimensions_cannot_be_bound() {
     let session = Session::from_model(&linear(0.01), &SessionSettings::default()).unwrap();
