@@ -45,18 +45,20 @@ def arguments():
     parser.add_argument("--unet-widths", type=json.loads, help="UNet block widths of a built-in configuration, for instance [48,96,128]")
     parser.add_argument("--exporter", choices=["dynamo", "legacy"], default="dynamo")
     chosen = parser.parse_args()
+    if chosen.no_weights and (chosen.config is None or chosen.exporter != "dynamo"):
+        parser.error("--no-weights is for built-in configurations and the dynamo exporter")
     if (chosen.source is None) == (chosen.config is None):
         parser.error("give either a diffusers directory or --config")
     return chosen
 
 
 def export(name: str, model, path: Path, chosen) -> None:
-    """Writes one component: graph, weights, and (for a fresh configuration) its initialisation rules."""
+    """Writes one component: graph, weights, or without them the rules that make initial ones."""
     component = components.BUILDERS[name](model)
     parameters = components.parameters(component)
     traced = graph.trace(component, chosen.exporter)
     graph.write(traced, parameters, path, with_weights=not chosen.no_weights)
-    if chosen.config and chosen.exporter == "dynamo":
+    if chosen.no_weights:
         rules = initialise.rules(component.module, component.prefix)
         initialise.check(rules, parameters)
         stem = path.stem.removesuffix("_model").replace("model", "")
