@@ -172,7 +172,7 @@ def main():
 def config_text(component: Component) -> str:
     inner = next((m for m in component.module.modules() if hasattr(m, "config")), None)
     values = VAE if inner is None else dict(inner.config) if isinstance(inner.config, dict) else inner.config.to_dict()
-    return json.dumps(values, indent=2, default=str) + "\n"
+    return json.dumps({k: v for k, v in values.items() if not k.startswith("_")}, indent=2, default=str) + "\n"
 
 
 if __name__ == "__main__":
