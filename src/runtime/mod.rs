@@ -1,7 +1,8 @@
 //! ONNX Runtime: the only folder that imports `ort`.
 //!
 //! A [`Session`] runs a graph on tensors of any shape it accepts; a [`BoundSession`] runs one of fixed shapes over
-//! buffers that are bound once, which is what a training loop wants. [`specialise`] fixes a graph's free dimensions
+//! buffers that are bound once, which is what a training loop on a processor wants; a [`ResidentSession`] runs one over
+//! tensors that stay on the device, for a training loop on a GPU. [`specialise`] fixes a graph's free dimensions
 //! and tells every intermediate shape.
 
 mod append;
@@ -11,6 +12,7 @@ mod element;
 mod environment;
 mod error;
 mod library;
+mod resident;
 mod session;
 mod settings;
 mod specialise;
@@ -25,6 +27,7 @@ pub use device::Device;
 pub use element::Element;
 pub use environment::library_version;
 pub use error::RuntimeError;
+pub use resident::{DeviceTensor, ResidentSession};
 pub use session::{Outputs, Session};
 pub use settings::{Optimization, SessionSettings};
 pub use specialise::specialise;

@@ -183,20 +183,19 @@ fn misfits(expected: &[ValueInfo], fed: &[(&str, View<'_>)]) -> Vec<String> {
     let unknown = unknown.map(|(name, _)| format!("`{name}` is not an input; the graph reads {}", names()));
     let unfit = expected.iter().filter_map(|info| match fed.iter().find(|(name, _)| *name == info.name) {
         None => Some(format!("`{}` is missing", info.name)),
-        Some((_, view)) => misfit(info, view),
+        Some((_, view)) => misfit(info, view.dtype(), view.shape()),
     });
     unknown.chain(unfit).collect()
 }
 
-fn misfit(info: &ValueInfo, view: &View<'_>) -> Option<String> {
+/// How a tensor differs from what a graph's value is.
+pub(super) fn misfit(info: &ValueInfo, dtype: DType, shape: &[usize]) -> Option<String> {
     let fits = |(dim, &extent): (&Dim, &usize)| !matches!(dim, Dim::Fixed(n) if *n != extent);
-    let shape_fits = info
-        .shape
-        .as_ref()
-        .is_none_or(|dims| dims.len() == view.shape().len() && dims.iter().zip(view.shape()).all(fits));
+    let shape_fits =
+        info.shape.as_ref().is_none_or(|dims| dims.len() == shape.len() && dims.iter().zip(shape).all(fits));
     let wanted = || format!("{:?} {}", info.dtype, shape_text(info));
-    (info.dtype != view.dtype() || !shape_fits)
-        .then(|| format!("`{}` is {:?} {:?}; the graph reads {}", info.name, view.dtype(), view.shape(), wanted()))
+    (info.dtype != dtype || !shape_fits)
+        .then(|| format!("`{}` is {dtype:?} {shape:?}; the graph has {}", info.name, wanted()))
 }
 
 /// A shape as people write it: `[batch, 4, ?]`.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use plaudit_onnx::{Attribute, DType, Dim, Model, Node, Tensor, ValueInfo};
 
-use super::{BoundSession, Device, Optimization, RuntimeError, Session, SessionSettings, View, specialise};
+use super::{
+    BoundSession, Device, DeviceTensor, Optimization, ResidentSession, RuntimeError, Session, SessionSettings, View,
+    specialise,
+};
 
 const ROWS: usize = 3;
 const WIDTH: usize = 40;
@@ -100,7 +103,7 @@ fn all_faults_of_the_inputs_are_named_at_once() {
     type Case<'a> = (&'a [(&'a str, &'a Tensor)], &'a [&'a str]);
     let cases: [Case<'_>; 3] = [
         (&[("z", &narrow)], &["`z` is not an input; the graph reads x", "`x` is missing"]),
-        (&[("x", &ids)], &["`x` is I64 [1, 40]; the graph reads F32 [batch, 40]"]),
+        (&[("x", &ids)], &["`x` is I64 [1, 40]; the graph has F32 [batch, 40]"]),
         (&[("x", &narrow), ("q", &ids)], &["`x` is F32 [1, 2]", "`q` is not an input"]),
     ];
     for (inputs, expected) in cases {
@@ -159,6 +162,33 @@ fn an_optimiser_sees_parameters_beside_gradients() {
     }
     let bias = ramp(WIDTH, 0.1);
     assert_eq!(bound.buffer::<f32>("x")[..WIDTH], bias.iter().map(|b| -b).collect::<Vec<_>>());
+}
+
+#[test]
+fn resident_state_is_updated_by_two_tensors_that_change_roles() {
+    // state' = 2 state + rate
+    let mut model = Model::new("update", 18);
+    model.graph.inputs = vec![named("state", &["3"]), named("rate", &[])];
+    model.graph.outputs = vec![named("next", &["3"])];
+    model.graph.nodes =
+        vec![Node::new("Add", &["state", "state"], &["twice"]), Node::new("Add", &["twice", "rate"], &["next"])];
+    let mut resident = ResidentSession::new(Session::from_model(&model, &SessionSettings::default()).unwrap()).unwrap();
+    let tensor = |shape: &[usize]| DeviceTensor::new(resident.session(), DType::F32, shape).unwrap();
+    let (mut state, mut next, mut rate) = (tensor(&[3]), tensor(&[3]), tensor(&[]));
+    state.upload(View::new(&[3], &[1.0f32, 2.0, 3.0])).unwrap();
+    resident.bind_input("rate", &rate).unwrap();
+    for added in [1.0f32, 10.0, 100.0] {
+        rate.upload(View::new(&[], &[added])).unwrap();
+        resident.bind_input("state", &state).unwrap();
+        resident.bind_output("next", &mut next).unwrap();
+        resident.run().unwrap();
+        std::mem::swap(&mut state, &mut next);
+    }
+    // 8 state + 4·1 + 2·10 + 100
+    assert_eq!(state.download().unwrap(), Tensor::f32(&[3], &[132.0, 140.0, 148.0]));
+    assert!(resident.bind_input("state", &rate).unwrap_err().to_string().contains("`state` is F32 []"));
+    assert!(resident.bind_output("state", &mut next).unwrap_err().to_string().contains("no value `state`"));
+    assert!(next.upload(View::new(&[2], &[0.0f32; 2])).is_err());
 }
 
 /// Sessions move to the thread that owns the device: this compiles or it does not.
