@@ -62,6 +62,7 @@ pub struct Expr {
 struct State {
     model: Model,
     taken: HashSet<String>,
+    node_names: HashSet<String>,
     counters: HashMap<String, usize>,
     constants: HashMap<(DType, Vec<usize>, Vec<u8>), String>,
     results: Vec<Output>,
@@ -86,6 +87,7 @@ impl Builder {
         let state = State {
             model: Model::new(name, opset),
             taken: HashSet::new(),
+            node_names: HashSet::new(),
             counters: HashMap::new(),
             constants: HashMap::new(),
             results: Vec::new(),
@@ -218,9 +220,13 @@ impl Expr {
 }
 
 impl State {
+    /// Adds a node. Node names must differ, but an empty one is always free.
     fn push(&mut self, mut node: Node) {
         if node.name.is_empty() {
             node.name.clone_from(&node.outputs[0]);
+        }
+        if !self.node_names.insert(node.name.clone()) {
+            node.name.clear();
         }
         self.model.graph.nodes.push(node);
     }

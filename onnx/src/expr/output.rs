@@ -17,7 +17,7 @@ pub(super) fn finished(state: &mut State) -> Model {
     }
     for (result, output) in state.results.iter().zip(&mut graph.outputs) {
         if result.value != result.name {
-            graph.nodes.push(Node { name: result.name.clone(), ..identity(&result.value, &result.name) });
+            graph.nodes.push(Node::new("Identity", &[&result.value], &[&result.name]));
         }
         output.name.clone_from(&result.name);
     }
@@ -26,10 +26,6 @@ pub(super) fn finished(state: &mut State) -> Model {
 
 fn info(name: &str, dtype: crate::DType) -> ValueInfo {
     ValueInfo { name: name.to_owned(), dtype, shape: None }
-}
-
-fn identity(from: &str, to: &str) -> Node {
-    Node::new("Identity", &[from], &[to])
 }
 
 /// Gives another name to an intermediate value that is called `name`.

@@ -200,3 +200,20 @@ fn constants_take_the_element_type_of_what_they_meet() {
     let model = b.finish().unwrap();
     assert!(model.to_string().contains("f16[] = {0.5}"), "{model}");
 }
+
+#[test]
+fn node_names_are_never_used_twice() {
+    let b = Builder::new("names", 18);
+    let x = b.input("x", DType::F32, &[1.into(), 2.into()]);
+    let mut model = layer(2.0);
+    model.graph.nodes[0].name = "abs".to_owned();
+    let twice = b.call(&model, "", &[("x", b.call(&model, "", &[("x", x.abs())]).remove(0))]).remove(0);
+    b.output("abs", &twice.abs());
+    let model = b.finish().unwrap();
+    let mut names: Vec<&str> = model.graph.nodes.iter().map(|node| node.name.as_str()).collect();
+    names.retain(|name| !name.is_empty());
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count, "{model}");
+}
