@@ -25,7 +25,7 @@ const MOVES: f32 = 100.0;
 #[derive(Deserialize)]
 struct Run {
     key: String,
-    scheduler: SchedulerKindName,
+    scheduler: String,
     #[serde(default)]
     config: Option<serde_json::Value>,
     prompt: String,
@@ -38,9 +38,6 @@ struct Run {
     moves: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct SchedulerKindName(String);
-
 impl Run {
     fn request(&self) -> Request {
         Request {
@@ -50,7 +47,7 @@ impl Run {
             seed: self.seed,
             steps: self.steps,
             guidance: self.guidance_scale,
-            scheduler: Some(self.scheduler.0.parse().expect("a scheduler's name")),
+            scheduler: Some(self.scheduler.parse().expect("a scheduler's name")),
             size: Some((self.width, self.height)),
         }
     }
@@ -101,6 +98,13 @@ fn all_agree(runs: &[Run], arrays: &BTreeMap<String, Array>, mut pipeline: Pipel
 fn latents_and_pixels_are_those_of_diffusers() {
     let runs: Vec<Run> = json("runs.json");
     all_agree(&runs, &arrays("runs.safetensors"), pipeline("tiny_sd", &PipelineSettings::default()));
+}
+
+#[test]
+fn an_export_of_optimum_draws_what_its_own_pipeline_draws() {
+    let runs: Vec<Run> = json("tiny_sd_optimum_run.json");
+    let arrays = arrays("tiny_sd_optimum_run.safetensors");
+    all_agree(&runs, &arrays, pipeline("tiny_sd_optimum", &PipelineSettings::default()));
 }
 
 #[test]
