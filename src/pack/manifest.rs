@@ -58,7 +58,7 @@ pub struct FileFacts {
 pub struct GraphFacts {
     /// Version of ONNX's own operators.
     pub opset: i64,
-    /// Numbers in floating-point initializers.
+    /// Numbers in floating-point initializers that are no scalars.
     pub parameters: u64,
     /// Edits that the import made, by label.
     #[serde(default)]

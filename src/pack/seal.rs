@@ -80,7 +80,7 @@ fn manifest(
         let files = [component.graph(), component.weights(), format!("{}/config.json", component.folder())];
         let graph = GraphFacts {
             opset: model.opsets.get(ONNX).copied().unwrap_or_default(),
-            parameters: model.graph.initializers.values().filter(|tensor| is_float(tensor)).map(count).sum(),
+            parameters: model.graph.initializers.values().filter(|tensor| is_parameter(tensor)).map(count).sum(),
             edits: labels(edits.get(component)),
             tolerance: TOLERANCE_F32,
         };
@@ -100,8 +100,9 @@ fn labels(edits: Option<&Vec<Edit>>) -> Vec<String> {
     edits.into_iter().flatten().map(|edit| edit.label.clone()).collect()
 }
 
-fn is_float(tensor: &Tensor) -> bool {
-    tensor.dtype.is_float()
+/// Scalars are constants of the formula.
+fn is_parameter(tensor: &Tensor) -> bool {
+    tensor.dtype.is_float() && !tensor.shape.is_empty()
 }
 
 fn count(tensor: &Tensor) -> u64 {
