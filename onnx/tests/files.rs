@@ -18,6 +18,9 @@ fn linear() -> Model {
     graph.initializers.insert("half".to_owned(), Tensor::new(DType::F16, &[1025], vec![1; 2050]));
     graph.initializers.insert("b".to_owned(), Tensor::f32(&[32], &[0.5; 32]));
     graph.nodes = vec![Node::new("MatMul", &["x", "w"], &["h"]), Node::new("Add", &["h", "b"], &["y"])];
+    graph.initializers.insert("axes".to_owned(), Tensor::i64(&[2], &[0, 1]));
+    graph.initializers.insert("scales".to_owned(), Tensor::f32(&[2], &[1.0, 1.0]));
+    graph.nodes.push(Node::new("Resize", &["y", "", "scales"], &["resized"]));
     graph.nodes[0].attributes.insert("note".to_owned(), Attribute::String("kept".to_owned()));
     model.metadata.insert("license".to_owned(), "MIT".to_owned());
     model
@@ -61,13 +64,13 @@ fn bytes_in_memory_read_back_equal_and_are_the_same_every_time() {
 }
 
 #[test]
-fn large_initializers_are_in_the_safetensors_file_and_small_ones_in_the_graph() {
+fn every_weight_is_in_the_safetensors_file_and_what_decides_shapes_in_the_graph() {
     let (folder, model) = written();
     let bytes = fs::read(folder.path().join(WEIGHTS_FILE)).unwrap();
     let weights = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let mut names = weights.names();
     names.sort_unstable();
-    assert_eq!(names, ["half", "w", "wide"]);
+    assert_eq!(names, ["b", "half", "w", "wide"]);
     assert_eq!(weights.tensor("w").unwrap().data(), &model.graph.initializers["w"].data[..]);
     assert!(fs::metadata(folder.path().join(MODEL_FILE)).unwrap().len() < 2048);
 }

@@ -18,8 +18,8 @@ pub const MODEL_FILE: &str = "model.onnx";
 /// The weights' file name.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 
-/// Initializers of fewer bytes stay in the graph: axes, shapes and scales, whose values ONNX Runtime wants to see when
-/// it infers shapes, and which are not worth a range of their own.
+/// Integers and scalars of fewer bytes stay in the graph: axes and shapes, whose values ONNX Runtime wants to see when it
+/// infers shapes, and which are no weights.
 pub const EMBED_BELOW: usize = 1024;
 
 /// What protobuf can hold.
@@ -84,8 +84,8 @@ impl Model {
         encode::model(self, &range).encode_to_vec()
     }
 
-    /// Writes [`MODEL_FILE`] and [`WEIGHTS_FILE`] into `directory`, made if need be. Initializers of at least
-    /// [`EMBED_BELOW`] bytes go to the weights, where the graph points to them by offset.
+    /// Writes [`MODEL_FILE`] and [`WEIGHTS_FILE`] into `directory`, made if need be. All weights, whatever their size, and
+    /// other initializers of at least [`EMBED_BELOW`] bytes go to the weights, where the graph points to them by offset.
     ///
     /// Atomic: both files are written aside, flushed to the disk and renamed, the graph last, so a directory with a
     /// [`MODEL_FILE`] holds a whole model whenever the power fails.
@@ -106,8 +106,7 @@ impl Model {
         if fs::symlink_metadata(&target).is_ok() {
             return Err(WriteError::Exists { path: target });
         }
-        let large = self.graph.initializers.iter().filter(|(_, tensor)| tensor.data.len() >= EMBED_BELOW);
-        let weights = weights::Layout::new(large, weights_file)?;
+        let weights = weights::Layout::new(self.graph.external_initializers(), weights_file)?;
         let graph = self.to_bytes_with(|name, _| weights.range(name));
         if graph.len() > PROTOBUF_LIMIT {
             return Err(WriteError::TooLarge { bytes: graph.len() });

@@ -1,20 +1,38 @@
 //! The safetensors file: an 8-byte length, a JSON header, then the tensors without a gap.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{self, Write},
 };
 
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::{ExternalRange, WEIGHTS_FILE, WriteError};
-use crate::Tensor;
+use super::{EMBED_BELOW, ExternalRange, WEIGHTS_FILE, WriteError};
+use crate::{Graph, Tensor};
 
 /// The header starts after its own length, and is padded so that the data begins aligned for every element type.
 const LENGTH_BYTES: usize = 8;
 
 /// What diffusers and transformers want to see in a weights file before they load it.
 const FORMAT: (&str, &str) = ("format", "pt");
+
+/// The one operator whose float input (its scales) decides a shape.
+const SHAPED_BY_FLOATS: &str = "Resize";
+
+impl Graph {
+    /// What goes into the weights file: floats that have an axis, so that no parameter is missing there, and anything large.
+    pub(super) fn external_initializers(&self) -> impl Iterator<Item = (&String, &Tensor)> {
+        let resizes = self.nodes.iter().filter(|node| node.op == SHAPED_BY_FLOATS);
+        let scales: HashSet<&str> = resizes.flat_map(|node| &node.inputs).map(String::as_str).collect();
+        self.initializers.iter().filter(move |(name, tensor)| {
+            let weight = tensor.dtype.is_float()
+                && !tensor.shape.is_empty()
+                && !tensor.is_empty()
+                && !scales.contains(name.as_str());
+            weight || tensor.data.len() >= EMBED_BELOW
+        })
+    }
+}
 
 /// Where each tensor will lie in the file.
 pub(super) struct Layout<'a> {
