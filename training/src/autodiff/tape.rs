@@ -96,7 +96,7 @@ impl Tape {
         if let Some(&id) = recording.known_constants.get(&key) {
             return Value { tape: self, id };
         }
-        let name = format!("backward/constant_{}", recording.added_constants.len());
+        let name = recording.fresh("constant");
         let id = recording.enter(&name, tensor.dtype, &tensor.shape);
         recording.constants.insert(id, tensor);
         recording.known_constants.insert(key, id);
@@ -189,6 +189,17 @@ impl Recording {
         id
     }
 
+    /// A name that no value has.
+    fn fresh(&mut self, stem: &str) -> String {
+        loop {
+            let name = format!("{EMITTED}{stem}_{}", self.emitted);
+            self.emitted += 1;
+            if !self.ids.contains_key(&name) {
+                return name;
+            }
+        }
+    }
+
     /// Records what a forward node computes, so that the backward part neither repeats nor undoes it.
     fn learn(&mut self, node: &Node) {
         let id = |name: &String| self.ids.get(name).copied();
@@ -223,8 +234,7 @@ impl Recording {
     fn append(&mut self, call: Emission<'_>, outputs: &[(DType, &[usize])], key: String) -> Vec<Id> {
         let mut ids = Vec::new();
         for (dtype, shape) in outputs {
-            let name = format!("{EMITTED}{}_{}", call.op, self.emitted);
-            self.emitted += 1;
+            let name = self.fresh(call.op);
             ids.push(self.enter(&name, *dtype, shape));
         }
         let attributes = call.attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
