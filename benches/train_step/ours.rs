@@ -1,6 +1,10 @@
 //! Our side of the comparison.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{Write, stdin, stdout},
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 use plaudit::runtime::SessionSettings;
@@ -14,7 +18,12 @@ use plaudit_training::{
     step::{Batch, LOSS, Selection, TrainGraph, Trainer, TrainerSettings},
 };
 
-use super::{Arguments, Measured};
+use serde::Serialize;
+
+use super::{
+    Arguments,
+    worker::{Ended, Stepped},
+};
 
 const WARM_UP: usize = 2;
 const RATE: f32 = 1e-4;
@@ -27,29 +36,42 @@ const TOKENS: usize = 24;
 /// The input with the ε that the UNet is to predict.
 const NOISE: &str = "noise";
 
-pub(crate) fn measure(arguments: &Arguments, batch: usize) -> Result<Measured> {
+/// Takes a step for each line of standard input.
+pub(crate) fn serve(arguments: &Arguments, batch: usize) -> Result<()> {
     let before_mib = status_mib("VmRSS")?;
-    let micro = arguments.micro_batches;
-    ensure!(batch.is_multiple_of(micro), "a batch of {batch} does not divide into {micro} parts");
-    let sizes = [("batch", batch / micro), ("height", LATENT), ("width", LATENT), ("sequence", TOKENS)];
+    let mut trainer = trainer(arguments, batch)?;
+    for _ in 0..WARM_UP {
+        trainer.step(fill)?;
+    }
+    print(&Stepped { seconds: 0.0 })?;
+    let (began, mut loss) = (cpu_seconds()?, 0.0);
+    for line in stdin().lines() {
+        line?;
+        let report = trainer.step(fill)?;
+        loss = report.loss;
+        print(&Stepped { seconds: report.seconds })?;
+    }
+    print(&Ended { peak_mib: status_mib("VmHWM")?, before_mib, cpu_seconds: cpu_seconds()? - began, loss })
+}
+
+fn print(answer: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(answer)?);
+    Ok(stdout().flush()?)
+}
+
+fn trainer(arguments: &Arguments, batch: usize) -> Result<Trainer> {
+    let rows = arguments.rows;
+    ensure!(batch.is_multiple_of(rows), "a batch of {batch} does not divide into graphs of {rows} rows");
+    let sizes = [("batch", rows), ("height", LATENT), ("width", LATENT), ("sequence", TOKENS)];
     let dims = sizes.into_iter().map(|(name, size)| (name.to_owned(), size)).collect();
     let graph = TrainGraph::build(noise_prediction(&arguments.unet)?, &Selection::All, &dims)?;
-    let settings = TrainerSettings { micro_batches: micro, ..TrainerSettings::new(Schedule::constant(RATE)) };
+    let settings = TrainerSettings { micro_batches: batch / rows, ..TrainerSettings::new(Schedule::constant(RATE)) };
     let session = SessionSettings {
         threads: arguments.threads,
         profile: arguments.profile.clone(),
         ..SessionSettings::default()
     };
-    let mut trainer = Trainer::new(graph, &session, settings)?;
-    let (mut seconds, mut loss) = (Vec::new(), 0.0);
-    for step in 0..WARM_UP + arguments.steps {
-        let report = trainer.step(fill)?;
-        loss = report.loss;
-        if step >= WARM_UP {
-            seconds.push(report.seconds);
-        }
-    }
-    Ok(Measured { seconds, peak_mib: status_mib("VmHWM")?, before_mib, loss })
+    Ok(Trainer::new(graph, &session, settings)?)
 }
 
 /// The UNet at its PyTorch initialisation, and the mean squared error of ε.
@@ -84,4 +106,13 @@ fn status_mib(key: &str) -> Result<f64> {
     let line = text.lines().find(|line| line.starts_with(key)).with_context(|| format!("no {key}"))?;
     let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
     Ok(kib / 1024.0)
+}
+
+/// Processor time of all threads: fields 14 and 15 of /proc/self/stat, in hundredths of a second on every Linux.
+fn cpu_seconds() -> Result<f64> {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = text.rsplit_once(')').context("no command in /proc/self/stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    Ok(ticks / TICKS_A_SECOND)
 }

@@ -1,12 +1,12 @@
-"""The reference for `benches/train_step`: diffusers' UNet, the mean squared error of ε, torch.optim.AdamW, eager, on the CPU.
+"""The reference side of `benches/train_step`: diffusers' UNet, the mean squared error of ε, torch.optim.AdamW, eager, on the CPU.
 
-    python benches/train_step/pytorch.py --config onnx/packs/miniature/unet/config.json --batch 8 --steps 10 --threads 2
-
-prints one JSON line: seconds of each step after the warm-up, peak resident memory, and memory before the model was built (MiB).
+Started by the bench. Writes a line after its warm-up; then, for each line it reads, takes one step and writes {"seconds"}; at the end of its input writes
+{"peak_mib", "before_mib", "cpu_seconds", "loss"}: peak resident memory, resident memory before the model was built, processor time of the steps.
 """
 
 import argparse
 import json
+import sys
 import time
 
 import torch
@@ -26,8 +26,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", required=True)
     parser.add_argument("--batch", type=int, required=True)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, required=True)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     torch.manual_seed(0)
@@ -37,9 +36,8 @@ def main():
     unet = UNet2DConditionModel.from_config(config).train()
     optimiser = torch.optim.AdamW(unet.parameters(), lr=1e-4)
     size, width = config["sample_size"], config["cross_attention_dim"]
-    seconds, loss = [], None
-    for step in range(WARM_UP + chosen.steps):
-        began = time.perf_counter()
+
+    def step() -> float:
         sample, noise = torch.randn(2, chosen.batch, config["in_channels"], size, size)
         context = torch.randn(chosen.batch, TOKENS, width)
         timestep = torch.randint(0, 1000, (chosen.batch,))
@@ -48,9 +46,18 @@ def main():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(unet.parameters(), CLIP_NORM)
         optimiser.step()
-        if step >= WARM_UP:
-            seconds.append(time.perf_counter() - began)
-    print(json.dumps({"seconds": seconds, "peak_mib": status_mib("VmHWM"), "before_mib": before, "loss": loss.item()}))
+        return loss.item()
+
+    for _ in range(WARM_UP):
+        loss = step()
+    print(json.dumps({"seconds": 0.0}), flush=True)
+    cpu = time.process_time()
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        loss = step()
+        print(json.dumps({"seconds": time.perf_counter() - began}), flush=True)
+    cpu = time.process_time() - cpu
+    print(json.dumps({"peak_mib": status_mib("VmHWM"), "before_mib": before, "cpu_seconds": cpu, "loss": loss}))
 
 
 main()

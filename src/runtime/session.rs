@@ -10,6 +10,9 @@ use plaudit_onnx::{Bytes, DType, Dim, EMBED_BELOW, ExternalRange, Model, Tensor,
 
 use super::{Device, RuntimeError, SessionSettings, View, environment::environment, trim::TrimOnDrop, value};
 
+/// ONNX Runtime's name for [`SessionSettings::flush_denormals`].
+const FLUSH_DENORMALS: &str = "session.set_denormal_as_zero";
+
 /// Where the weights are said to lie; they are handed over by pointer, so no file of this name is ever opened.
 const IN_MEMORY: &str = "in-memory";
 
@@ -161,6 +164,10 @@ pub(super) fn builder(settings: &SessionSettings) -> Result<SessionBuilder, Runt
         .with_intra_threads(threads)
         .map_err(run)?
         .with_intra_op_spinning(settings.spinning)
+        .map_err(run)?
+        .with_memory_pattern(settings.memory_pattern)
+        .map_err(run)?
+        .with_config_entry(FLUSH_DENORMALS, if settings.flush_denormals { "1" } else { "0" })
         .map_err(run)?;
     for (name, &size) in &settings.dims {
         builder = builder.with_dimension_override(name, size as i64).map_err(run)?;

@@ -42,6 +42,11 @@ pub struct SessionSettings {
     pub optimization: Optimization,
     /// Sizes for free dimensions, by name. Default: none.
     pub dims: BTreeMap<String, usize>,
+    /// Lay out all intermediate values once, in one block. Saves allocations, and takes up to twice the memory in graphs
+    /// with thousands of values, such as training steps. Default: true.
+    pub memory_pattern: bool,
+    /// Take numbers below 1.2e-38 as zero. Processors are slow with them, and gradients have some. Default: false.
+    pub flush_denormals: bool,
     /// Where to write how long each operator took: this path with a date appended, as a Chrome trace, when the session
     /// is dropped. Slows the session. Default: nowhere.
     pub profile: Option<PathBuf>,
@@ -55,6 +60,8 @@ impl Default for SessionSettings {
             spinning: true,
             optimization: Optimization::default(),
             dims: BTreeMap::new(),
+            memory_pattern: true,
+            flush_denormals: false,
             profile: None,
         }
     }

@@ -1,6 +1,7 @@
 //! What can go wrong in building and running a step.
 
 use plaudit::runtime::RuntimeError;
+use plaudit_onnx::expr::BuildError;
 
 use crate::{autodiff::AutodiffError, checkpoint::CheckpointError};
 
@@ -39,6 +40,23 @@ pub enum StepError {
         /// Its gradient's norm.
         grad_norm: f32,
     },
+    /// A batch names an input that the graph does not read.
+    #[error("the training graph has no input `{name}`")]
+    UnknownInput {
+        /// The name.
+        name: String,
+    },
+    /// A resident trainer takes a batch whole.
+    #[error(
+        "{asked} micro-batches asked for; a trainer over device tensors takes one: build its graph with the whole batch"
+    )]
+    MicroBatches {
+        /// The number asked for.
+        asked: usize,
+    },
+    /// The update cannot be written as a graph.
+    #[error(transparent)]
+    Update(#[from] BuildError),
     /// The graph cannot be differentiated.
     #[error(transparent)]
     Autodiff(#[from] AutodiffError),

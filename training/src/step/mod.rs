@@ -6,6 +6,7 @@
 mod error;
 mod graph;
 mod lora;
+mod resident;
 mod selection;
 mod snapshot;
 mod trainer;
@@ -13,6 +14,7 @@ mod trainer;
 pub use error::StepError;
 pub use graph::{LOSS, Parameter, TrainGraph};
 pub use lora::{Adapter, adapt};
+pub use resident::ResidentTrainer;
 pub use selection::{Lora, Selection, is_parameter, modules};
 pub use snapshot::Which;
 pub use trainer::{Batch, StepReport, Trainer, TrainerSettings};

@@ -13,9 +13,9 @@ use plaudit_training::{
 };
 
 pub(crate) const BATCH: usize = 8;
-const IN: usize = 6;
+pub(crate) const IN: usize = 6;
 const HIDDEN: usize = 32;
-const OUT: usize = 3;
+pub(crate) const OUT: usize = 3;
 
 fn drawn(name: &str, shape: &[usize]) -> Tensor {
     let mut random = Random::stream(0, name);
