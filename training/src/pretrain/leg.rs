@@ -1,0 +1,101 @@
+//! A stretch of training that ends on time or at the last step, and goes on where the one before ended.
+
+use std::{path::Path, time::Instant};
+
+use plaudit::runtime::SessionSettings;
+use plaudit_onnx::Model;
+
+use super::{PretrainError, Workshop};
+use crate::{
+    optim::{AdamWSettings, Schedule},
+    progress::{Run, RunSettings},
+    step::{Batch, Selection, TrainGraph, Trainer, TrainerSettings},
+};
+
+/// Steps between checkpoints.
+const CHECKPOINT_EVERY: u64 = 200;
+/// Share of all steps over which weights are averaged at the end, and the longest average (the recipe's).
+const AVERAGED_SHARE: f32 = 0.2;
+const LONGEST_AVERAGE: f32 = 0.9995;
+
+/// A stage's own numbers.
+pub(super) struct Plan<'a> {
+    /// Directory under the data directory, and the curve's title.
+    pub(super) name: &'a str,
+    /// Steps in all, over which the rate falls.
+    pub(super) steps: u64,
+    /// Step after which this leg ends in any case: a stage may have several graphs.
+    pub(super) until: u64,
+    /// Highest and last learning rate.
+    pub(super) rate: (f32, f32),
+    pub(super) warmup: u64,
+    pub(super) weight_decay: f32,
+    pub(super) micro_batches: usize,
+    pub(super) selection: Selection,
+}
+
+/// A trainer for `model`, not yet resumed.
+pub(super) fn trainer(workshop: &Workshop, plan: &Plan<'_>, model: Model) -> Result<Trainer, PretrainError> {
+    let graph = TrainGraph::build(model, &plan.selection, &Default::default())?;
+    let average = (1.0 - 1.0 / (AVERAGED_SHARE * plan.steps as f32)).clamp(0.0, LONGEST_AVERAGE);
+    let settings = TrainerSettings {
+        optimiser: AdamWSettings {
+            weight_decay: plan.weight_decay,
+            average: Some(average),
+            ..AdamWSettings::default()
+        },
+        micro_batches: plan.micro_batches,
+        seed: workshop.seed,
+        ..TrainerSettings::new(Schedule {
+            peak: plan.rate.0,
+            floor: plan.rate.1,
+            warmup: plan.warmup,
+            total: plan.steps,
+        })
+    };
+    // Legs run for hours beside other work: threads that wait must not burn the cores.
+    let session = SessionSettings { threads: workshop.threads, spinning: false, ..SessionSettings::default() };
+    Ok(Trainer::new(graph, &session, settings)?)
+}
+
+/// Trains until the leg's time is over or `plan.until` is reached; returns whether it was.
+///
+/// `batches` makes the function that fills inputs, once it is known where the run stands.
+pub(super) fn run<F: FnMut(&mut Batch<'_>)>(
+    workshop: &Workshop,
+    plan: &Plan<'_>,
+    trainer: &mut Trainer,
+    batches: impl FnOnce(&Trainer) -> Result<F, PretrainError>,
+) -> Result<bool, PretrainError> {
+    let directory = directory(workshop, plan.name);
+    let settings =
+        RunSettings { checkpoint_every: CHECKPOINT_EVERY, ..RunSettings::new(&directory, plan.name, plan.until) };
+    let mut run = Run::open(settings, trainer)?;
+    let mut fill = batches(trainer)?;
+    let began = Instant::now();
+    let in_time = || workshop.leg.is_none_or(|leg| began.elapsed() < leg);
+    while !run.is_done(trainer) && in_time() && !stopped(&directory) {
+        let report = trainer.step(&mut fill)?;
+        run.record(trainer, &report)?;
+    }
+    let done = run.is_done(trainer);
+    run.finish(trainer)?;
+    tracing::info!(
+        "{}: {} of {} steps, {:.0} minutes of training so far",
+        plan.name,
+        trainer.steps(),
+        plan.steps,
+        trainer.seconds() / 60.0
+    );
+    Ok(done)
+}
+
+pub(super) fn directory(workshop: &Workshop, name: &str) -> std::path::PathBuf {
+    workshop.data.join(name)
+}
+
+/// A file named `stop` in the stage's directory ends the leg after the running step, with all that a leg's end writes.
+fn stopped(directory: &Path) -> bool {
+    let stop = directory.join("stop");
+    stop.exists() && std::fs::remove_file(stop).is_ok()
+}
