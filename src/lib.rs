@@ -2,4 +2,5 @@
 
 pub mod pack;
 pub mod pipeline;
+mod python_json;
 pub mod runtime;

@@ -143,3 +143,21 @@ fn a_number_of_steps_that_the_schedule_does_not_have_is_refused() {
         assert!(matches!(refused, Err(ScheduleError::Steps { .. })), "{kind} {steps}: {refused:?}");
     }
 }
+
+#[test]
+fn trained_betas_take_the_place_of_the_beta_schedule() {
+    let common = r#""num_train_timesteps": 5, "prediction_type": "sample", "trained_betas""#;
+    let listed = format!("{{{common}: [0.125, 0.25, 0.375, 0.5, 0.625]}}");
+    let computed = format!(r#"{{{common}: null, "beta_start": 0.125, "beta_end": 0.625}}"#);
+    let run = |text: &str| {
+        let schedule = Schedule::new(SchedulerKind::Euler, &SchedulerConfig::parse(text).unwrap(), 3).unwrap();
+        let mut latent = vec![schedule.init_noise_sigma()];
+        let mut state = schedule.state();
+        for step in 0..2 {
+            schedule.step(&mut state, step, &[0.5], &mut latent, |_| ());
+        }
+        latent
+    };
+    assert_eq!(run(&listed), run(&computed));
+    assert_ne!(run(&listed), run(&computed.replace("0.625", "0.75")));
+}

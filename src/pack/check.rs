@@ -50,7 +50,7 @@ fn json(folder: &Path, name: &str, faults: &mut Faults) -> Option<Value> {
             return None;
         }
     };
-    let parsed = serde_json::from_str(&text).map_err(|error| format!("is not valid JSON: {error}"));
+    let parsed = crate::python_json::parse(&text).map_err(|error| format!("is not valid JSON: {error}"));
     faults.keep(name, parsed)
 }
 

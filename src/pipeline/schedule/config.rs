@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::{Map, Value};
 
 use super::{ScheduleError, SchedulerKind};
+use crate::python_json;
 
 /// A scheduler's file: its class and its options, not yet resolved.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -103,7 +104,7 @@ impl SchedulerConfig {
     /// # Errors
     /// When the text is not a JSON object (Python's bare `Infinity` and `NaN`, which diffusers writes, are understood).
     pub fn parse(text: &str) -> Result<Self, ScheduleError> {
-        let options = serde_json::from_str(&quote_non_finite(text)).map_err(ScheduleError::Json)?;
+        let options = python_json::parse(text).map_err(ScheduleError::Json)?;
         Ok(Self { options })
     }
 
@@ -142,29 +143,6 @@ impl SchedulerConfig {
         self.options.insert(key.to_owned(), value);
         self
     }
-}
-
-/// Python's `json` writes infinities and NaN bare, which is no JSON: they become strings, which [`Reader`] understands.
-fn quote_non_finite(text: &str) -> String {
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|word| !in_string && rest.starts_with(word));
-        if let Some(word) = word {
-            out.extend(["\"", word, "\""]);
-            rest = &rest[word.len()..];
-            continue;
-        }
-        if first == '"' && !escaped {
-            in_string = !in_string;
-        }
-        escaped = in_string && first == '\\' && !escaped;
-        out.push(first);
-        rest = &rest[first.len_utf8()..];
-    }
-    out
 }
 
 impl Options {

@@ -33,6 +33,7 @@ ONLY = {
     "pndm": [{"set_alpha_to_one": True}, {"skip_prk_steps": None}],
     "euler": [
         {"use_karras_sigmas": True},
+        {"use_karras_sigmas": True, "sigma_min": 0.05, "sigma_max": 12.0},
         {"final_sigmas_type": "sigma_min"},
         {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": "v_prediction"},
         {"interpolation_type": "log_linear"},
@@ -44,8 +45,10 @@ ONLY = {
         {"lower_order_final": False},
         {"euler_at_final": True},
         {"final_sigmas_type": "sigma_min"},
+        {"final_sigmas_type": "sigma_min", "lower_order_final": False},
+        {"lambda_min_clipped": -5.1, "beta_schedule": "squaredcos_cap_v2"},
     ],
-    "dpmpp_2m_karras": [{"solver_type": "heun"}, {"euler_at_final": True}, {"final_sigmas_type": "sigma_min"}],
+    "dpmpp_2m_karras": [{"sigma_min": 0.05, "sigma_max": 12.0}, {"solver_type": "heun"}, {"euler_at_final": True}, {"final_sigmas_type": "sigma_min"}],
 }
 EVERYWHERE = [
     {"set_alpha_to_one": True},
