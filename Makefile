@@ -14,8 +14,8 @@ run: setup ## Build, and draw twelve prompts into out/ with the bundled pack
 test: setup ## Every test that does not take long
 	@bash scripts/test.sh
 
-slow: setup ## The tests that take long: SD v1.5's exact shape (24 GiB of memory, Python with requirements-dev.txt)
-	@cargo test --release -- --ignored --nocapture
+slow: setup ## SD v1.5's exact shape, random weights: 24 GiB of memory, 15 GB of disk, Python with requirements-dev.txt
+	@bash scripts/slow.sh
 
 lint: ## Formatting, clippy and docs, warnings as errors
 	cargo fmt --all --check
@@ -25,7 +25,7 @@ lint: ## Formatting, clippy and docs, warnings as errors
 deny: ## Licences and duplicate dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources
 
-bench: setup ## The figures of the README (needs Python with requirements-dev.txt)
+bench: setup ## The figures of the README (PYTHON, OPTIMUM_PYTHON: see benches/run.sh)
 	@bash benches/run.sh
 
 fixtures: ## Make the fixtures under tests/golden anew (needs Python with requirements-dev.txt)

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Exports SD v1.5's exact configuration with random weights (4 GB), then imports, verifies and draws with it.
+# PYTHON: one with requirements-dev.txt. PLAUDIT_SD15_EXPORT: an export made before; kept.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ -z "${PLAUDIT_SD15_EXPORT:-}" ]; then
+  folder=$(mktemp -d target/sd15.XXXXXX)
+  trap 'rm -rf "$folder"' EXIT
+  "${PYTHON:-python3}" onnx/export.py --config sd15-random "$folder/export"
+  export PLAUDIT_SD15_EXPORT=$PWD/$folder/export
+fi
+cargo test --release --test sd15 -- --ignored --nocapture
