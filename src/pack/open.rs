@@ -16,7 +16,7 @@ const SCALING_FACTOR: f64 = 0.18215;
 
 /// A pack whose structure is sound: every file is there, every graph reads and fits its place.
 ///
-/// Weights are mapped, not loaded. What the files *contain* is [`verify`](super::verify)'s concern.
+/// Weights are mapped, not loaded. What the files *contain* is [`verify`](fn@super::verify)'s concern.
 #[derive(Debug)]
 pub struct Pack {
     folder: PathBuf,

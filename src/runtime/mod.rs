@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] runs a graph on tensors of any shape it accepts; a [`BoundSession`] runs one of fixed shapes over
 //! buffers that are bound once, which is what a training loop on a processor wants; a [`ResidentSession`] runs one over
-//! tensors that stay on the device, for a training loop on a GPU. [`specialise`] fixes a graph's free dimensions
+//! tensors that stay on the device, for a training loop on a GPU. [`specialise()`] fixes a graph's free dimensions
 //! and tells every intermediate shape.
 
 mod append;
