@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// A worker's answer to a line.
@@ -50,8 +50,10 @@ impl Worker {
     }
 
     pub(crate) fn step(&mut self) -> Result<()> {
-        self.orders.write_all(b"\n").with_context(|| format!("{} is gone", self.name))?;
-        let stepped: Stepped = self.read()?;
+        let stepped: Stepped = match self.orders.write_all(b"\n") {
+            Ok(()) => self.read()?,
+            Err(_) => bail!("{} ended with {}", self.name, self.process.wait()?),
+        };
         self.seconds.push(stepped.seconds);
         Ok(())
     }
