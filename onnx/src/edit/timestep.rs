@@ -10,7 +10,7 @@ const LABEL: &str = "timestep as f32 [batch]";
 /// Operators through which a timestep keeps its number and element type.
 const SHAPING: [&str; 4] = ["Unsqueeze", "Reshape", "Squeeze", "Identity"];
 
-/// Makes the input `timestep` f32 [batch], where batch is the first extent of the input `sample`.
+/// Makes the input `timestep` f32 `[batch]`, where batch is the first extent of the input `sample`.
 ///
 /// Exporters that trace diffusers with one timestep for all rows leave a scalar (i64 or f32) and an `Expand` to the
 /// batch; the new input takes the place of what `Expand` makes. Fractional timesteps, as Euler has them, then reach

@@ -48,7 +48,7 @@ impl Expr {
         Self::node("Expand", &[self, &self.indices(shape)], self.dtype, &[])
     }
 
-    /// This value's extents, i64 [rank].
+    /// This value's extents, i64 `[rank]`.
     #[must_use]
     pub fn shape(&self) -> Self {
         Self::node("Shape", &[self], DType::I64, &[])
