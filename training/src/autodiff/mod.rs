@@ -1,6 +1,6 @@
 //! Reverse-mode differentiation of ONNX graphs, as ONNX.
 //!
-//! [`backward`] appends to a forward graph the nodes that compute ∂loss/∂parameter, and returns those values as further
+//! [`backward()`] appends to a forward graph the nodes that compute ∂loss/∂parameter, and returns those values as further
 //! outputs. What an operator's gradient is stands in one table of formulas; a driver owns the rest: pruning to the path
 //! from parameters to the loss, reverse order, reduction of each cotangent to its source's shape, accumulation, naming.
 
@@ -82,7 +82,7 @@ pub fn backward(graph: &mut Graph, loss: &str, wrt: &[String]) -> Result<IndexMa
     backward_stopping(graph, loss, wrt, &HashSet::new())
 }
 
-/// As [`backward`], with values through which no gradient passes (what `stop_gradient` marks).
+/// As [`backward()`], with values through which no gradient passes (what `stop_gradient` marks).
 ///
 /// # Errors
 /// See [`AutodiffError`]; the graph is unchanged then.
