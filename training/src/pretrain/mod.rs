@@ -1,8 +1,8 @@
 //! Builds the miniature pack from nothing: tokenizer, CLIP pair, autoencoder, latents, UNet.
 //!
-//! Stages run in this order, in legs that end on time and go on where they stopped ([`leg`]). Scenes are drawn while the
-//! trainer runs, by a thread of their own ([`feed`]). Each stage ends by writing averaged weights into the pack and by
-//! measuring what it reached against its pass mark, into the pack's `state.json` ([`journal`]).
+//! Stages run in this order, in legs that end on time and go on where they stopped (`leg`). Scenes are drawn while the
+//! trainer runs, by a thread of their own (`feed`). Each stage ends by writing averaged weights into the pack and by
+//! measuring what it reached against its pass mark, into the pack's `state.json` (`journal`).
 
 mod clip;
 mod component;
