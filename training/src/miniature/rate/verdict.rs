@@ -10,7 +10,7 @@ pub struct Verdict {
     pub object: bool,
     /// There are as many things as the prompt says (one where it says no number).
     pub count: bool,
-    /// Everything has the prompt's colour.
+    /// There is something, and everything has the prompt's colour.
     pub colour: bool,
     /// The place is the prompt's.
     pub background: bool,
@@ -29,7 +29,9 @@ pub fn judge(seen: &Observation, asked: &Scene) -> Verdict {
     Verdict {
         object: !things.is_empty() && things.iter().all(|thing| thing.object == Some(asked.object)),
         count: things.len() == usize::from(asked.number()),
-        colour: asked.colour.is_none_or(|colour| things.iter().all(|thing| thing.colour == colour)),
+        colour: asked
+            .colour
+            .is_none_or(|colour| !things.is_empty() && things.iter().all(|thing| thing.colour == colour)),
         background: asked.background.is_none_or(|place| place == seen.background),
     }
 }
