@@ -9,7 +9,10 @@ setup: ## Fetch ONNX Runtime into .ort/ (once)
 	@bash scripts/setup.sh
 
 run: setup ## Build, and draw twelve prompts into out/ with the bundled pack
-	@cargo run --quiet --release -- generate --prompts examples/twelve.txt --seed 7 -o out --sheet out/sheet.png
+	@cargo run --release -- generate --prompts examples/twelve.txt --seed 7 -o out --sheet out/sheet.png
+	@echo 'Look at out/sheet.png. Try next:'
+	@echo '  target/release/plaudit generate "two blue stars on the beach" -n 4 --seed 7 --guidance 5 --scheduler euler -o out/'
+	@echo '  target/release/plaudit generate --help'
 
 test: setup ## Every test that does not take long
 	@bash scripts/test.sh
