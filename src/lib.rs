@@ -1,6 +1,11 @@
 //! Plaudit: Stable Diffusion that learns from the people who look at its pictures.
 
+pub mod domain;
+pub mod engine;
+pub mod jobs;
+pub mod metrics;
 pub mod pack;
 pub mod pipeline;
 mod python_json;
 pub mod runtime;
+pub mod store;

@@ -49,6 +49,7 @@ impl Run {
             guidance: self.guidance_scale,
             scheduler: Some(self.scheduler.parse().expect("a scheduler's name")),
             size: Some((self.width, self.height)),
+            ..Request::default()
         }
     }
 }

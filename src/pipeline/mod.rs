@@ -22,7 +22,7 @@ use denoise::{Denoiser, Row};
 pub use denoise::{Progress, Watch};
 pub use error::PipelineError;
 use request::Plan;
-pub use request::{Request, Warning};
+pub use request::{Request, Start, Warning};
 use schedule::{SchedulerConfig, SchedulerKind};
 use text_encoder::TextEncoder;
 use tokenize::{Tokenizer, Tokens};

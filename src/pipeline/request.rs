@@ -28,6 +28,19 @@ pub struct Request {
     pub scheduler: Option<SchedulerKind>,
     /// Width and height in pixels; `None`: the pack's own.
     pub size: Option<(usize, usize)>,
+    /// From which to which fraction of the steps guidance is on; outside a picture costs one row instead of two.
+    pub guidance_interval: Option<(f32, f32)>,
+    /// A picture to start from instead of pure noise.
+    pub start: Option<Start>,
+}
+
+/// A picture to start from (image to image).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Resized to the request's size where it has another.
+    pub image: std::sync::Arc<image::RgbImage>,
+    /// Share of the steps that are done, in (0, 1]: how far the result may leave the picture.
+    pub strength: f32,
 }
 
 impl Default for Request {
@@ -45,6 +58,8 @@ impl Default for Request {
             guidance: GUIDANCE,
             scheduler: None,
             size: None,
+            guidance_interval: None,
+            start: None,
         }
     }
 }

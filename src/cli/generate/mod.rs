@@ -134,6 +134,7 @@ fn requests(arguments: &Arguments) -> anyhow::Result<Vec<Request>> {
         guidance: arguments.guidance,
         scheduler: arguments.scheduler,
         size: arguments.size,
+        ..Request::default()
     };
     Ok(prompts.into_iter().map(request).collect())
 }

@@ -1,0 +1,96 @@
+//! What an operator watches. Names are a contract (`docs/metrics.md`).
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Every metric of the process, in a registry of its own.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Where all are registered.
+    pub registry: Registry,
+    /// Answered requests, by route pattern and status.
+    pub requests_total: IntCounterVec,
+    /// Orders that wait for the denoiser.
+    pub requests_waiting: IntGauge,
+    /// Orders with a row in the denoiser.
+    pub requests_running: IntGauge,
+    /// Age of the oldest order that waits.
+    pub queue_oldest_seconds: Gauge,
+    /// From admission to the first step.
+    pub queue_seconds: Histogram,
+    /// From the request's head to the end of its answer, by route pattern.
+    pub request_seconds: HistogramVec,
+    /// From admission to the first preview.
+    pub first_preview_seconds: Histogram,
+    /// Time in a stage, a request each: `text`, `steps`, `decode`, `safety`, `encode`.
+    pub stage_seconds: HistogramVec,
+    /// Rows of a call of the denoiser, padding left out.
+    pub step_rows: Histogram,
+    /// Rows computed only to fill a batch.
+    pub padding_rows_total: IntCounter,
+    /// Orders that ended early, by cause: `client`, `disconnect`, `deadline`, `shutdown`.
+    pub cancelled_total: IntCounterVec,
+    /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `rate_limited`.
+    pub rejected_total: IntCounterVec,
+    /// 1 for what serves, by kind and version.
+    pub model_info: IntGaugeVec,
+}
+
+/// Seconds from a millisecond to ten minutes.
+const SECONDS: [f64; 16] =
+    [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
+/// Rows of a batch.
+const ROWS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+impl Metrics {
+    /// All metrics at zero, and the process's own where the system tells them.
+    ///
+    /// # Panics
+    /// Never: names are constants that a test registers.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let made = Self::build(&registry).expect("names are distinct and well-formed");
+        #[cfg(target_os = "linux")]
+        let _ = registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()));
+        made
+    }
+
+    fn build(registry: &Registry) -> prometheus::Result<Self> {
+        fn kept<C: prometheus::core::Collector + Clone + 'static>(
+            registry: &Registry,
+            made: prometheus::Result<C>,
+        ) -> prometheus::Result<C> {
+            let made = made?;
+            registry.register(Box::new(made.clone()))?;
+            Ok(made)
+        }
+        let opts = |name: &str, help: &str| Opts::new(format!("plaudit_{name}"), help);
+        let buckets = |name: &str, help: &str, buckets: &[f64]| {
+            HistogramOpts::new(format!("plaudit_{name}"), help).buckets(buckets.to_vec())
+        };
+        let r = registry;
+        Ok(Self {
+            registry: registry.clone(),
+            requests_total: kept(r, IntCounterVec::new(opts("requests_total", "Answered requests"), &["route", "status"]))?,
+            requests_waiting: kept(r, IntGauge::with_opts(opts("requests_waiting", "Requests that wait for the denoiser")))?,
+            requests_running: kept(r, IntGauge::with_opts(opts("requests_running", "Requests with a row in the denoiser")))?,
+            queue_oldest_seconds: kept(r, Gauge::with_opts(opts("queue_oldest_seconds", "Age of the oldest request that waits")))?,
+            queue_seconds: kept(r, Histogram::with_opts(buckets("queue_seconds", "From admission to the first step", &SECONDS)))?,
+            request_seconds: kept(r, HistogramVec::new(buckets("request_seconds", "From a request to the end of its answer", &SECONDS), &["route"]))?,
+            first_preview_seconds: kept(r, Histogram::with_opts(buckets("first_preview_seconds", "From admission to the first preview", &SECONDS)))?,
+            stage_seconds: kept(r, HistogramVec::new(buckets("stage_seconds", "Time of a request in a stage", &SECONDS), &["stage"]))?,
+            step_rows: kept(r, Histogram::with_opts(buckets("step_rows", "Rows of a call of the denoiser, padding left out", &ROWS)))?,
+            padding_rows_total: kept(r, IntCounter::with_opts(opts("padding_rows_total", "Rows computed only to fill a batch")))?,
+            cancelled_total: kept(r, IntCounterVec::new(opts("cancelled_total", "Requests that ended early"), &["cause"]))?,
+            rejected_total: kept(r, IntCounterVec::new(opts("rejected_total", "Requests that were not taken"), &["reason"]))?,
+            model_info: kept(r, IntGaugeVec::new(opts("model_info", "1 for what serves"), &["kind", "version"]))?,
+        })
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
