@@ -141,7 +141,7 @@ fn rows_without_guidance_cost_one() {
 fn who_leaves_takes_the_rows_along() {
     let (engine, metrics) = engine_with(EngineSettings::default());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let mut ticket = engine.submit(order(request("a star", 1000, 1))).expect("admitted");
+    let mut ticket = engine.submit(order(request("a star", 900, 1))).expect("admitted");
     runtime.block_on(async { while !matches!(ticket.next().await, Some(Event::Progress { .. })) {} });
     let before = metrics.step_rows.get_sample_count();
     drop(ticket);
@@ -158,7 +158,7 @@ fn who_leaves_takes_the_rows_along() {
 #[test]
 fn a_deadline_ends_an_order_and_what_cannot_end_in_time_never_starts() {
     let (engine, metrics) = engine_with(EngineSettings::default());
-    let mut long = order(request("a star", 1000, 1));
+    let mut long = order(request("a star", 900, 1));
     long.deadline = Some(Instant::now() + Duration::from_millis(1));
     let before = metrics.step_rows.get_sample_count();
     match engine.submit(long) {
@@ -173,7 +173,7 @@ fn a_deadline_ends_an_order_and_what_cannot_end_in_time_never_starts() {
 fn a_full_queue_refuses_one_client_and_takes_another() {
     let settings = EngineSettings { max_queue: 5000, max_queue_per_client: 2500, ..EngineSettings::default() };
     let engine = engine_with(settings).0;
-    let of = |client: &str| Order { client: client.into(), ..order(request("a star", 1000, 1)) };
+    let of = |client: &str| Order { client: client.into(), ..order(request("a star", 900, 1)) };
     let first = engine.submit(of("greedy")).expect("room");
     let refused = engine.submit(of("greedy"));
     let Err(Refusal::ClientFull { retry_after, .. }) = refused else { panic!("{refused:?}") };
