@@ -31,6 +31,29 @@ pub struct EngineSettings {
         value_name = "ROW-STEPS"
     )]
     pub max_queue_per_client: u64,
+    /// Sizes that a call of the denoiser is padded to, rising, separated by commas; above the largest nothing is padded. On a
+    /// processor two suffice for pictures that do not depend on their neighbours; a GPU likes few sizes
+    #[arg(
+        id = "engine.buckets",
+        long = "engine-buckets",
+        env = "PLAUDIT_ENGINE_BUCKETS",
+        default_value = "2",
+        value_delimiter = ',',
+        value_name = "ROWS"
+    )]
+    pub buckets: Vec<usize>,
+    /// Denoised pictures that may wait for decoding before the denoiser is held back
+    #[arg(
+        id = "engine.max_undecoded",
+        long = "engine-max-undecoded",
+        env = "PLAUDIT_ENGINE_MAX_UNDECODED",
+        default_value_t = 64,
+        value_name = "PICTURES"
+    )]
+    pub max_undecoded: usize,
+    /// Idle threads wait busily: quicker on cores of one's own, wasteful on shared ones
+    #[arg(id = "engine.spinning", long = "engine-spinning", env = "PLAUDIT_ENGINE_SPINNING", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub spinning: bool,
     /// Threads inside one operator; 0: one for each core
     #[arg(
         id = "engine.threads",
@@ -49,4 +72,16 @@ pub struct EngineSettings {
         value_name = "PROMPTS"
     )]
     pub prompt_cache: u64,
+}
+
+impl Default for EngineSettings {
+    /// What the command line has as defaults.
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            settings: EngineSettings,
+        }
+        <Defaults as clap::Parser>::parse_from(["defaults"]).settings
+    }
 }

@@ -49,7 +49,7 @@ impl Jobs {
         match self.inner.store.find_job(owner, id).await? {
             Found::Job(record) if record.state.ended() => Ok(Some(self.replay(&record, 0).await?)),
             // Laid aside for the next start.
-            Found::Job(_) if self.inner.is_draining() => Err(self.inner.refused(Refusal::Draining)),
+            Found::Job(_) if self.inner.is_draining() => Err(self.inner.draining()),
             _ => Ok(None),
         }
     }
@@ -57,15 +57,15 @@ impl Jobs {
     async fn admit(&self, submission: Submission) -> Result<Listener, SubmitError> {
         let inner = &self.inner;
         if inner.is_draining() {
-            return Err(inner.refused(Refusal::Draining));
+            return Err(inner.draining());
         }
         inner.check_room().await?;
         let (position, estimate) = inner.engine.estimate(&submission.order);
-        let ticket = inner.engine.submit(submission.order.clone()).map_err(|refusal| inner.refused(refusal))?;
+        let ticket = inner.engine.submit(submission.order.clone())?;
         let live = Arc::new(Live::new(facts(JobId::new(), &submission, store::now(), 0)));
         live.admit(position, estimate);
         inner.add(&live);
-        let listener = Listener::live(&live, 0).ok_or_else(|| inner.refused(Refusal::Draining))?;
+        let listener = Listener::live(&live, 0).ok_or_else(|| inner.draining())?;
         let (told, written) = oneshot::channel();
         // In a task of its own, so that a caller that stops waiting leaves no half of a job behind.
         tokio::spawn(Run::new(inner.clone(), live, submission).admitted(ticket, told));
@@ -91,19 +91,10 @@ pub(super) fn facts(id: JobId, submission: &Submission, created: i64, base: u64)
 }
 
 impl Inner {
-    /// Counts a refusal.
-    pub(super) fn refused(&self, refusal: Refusal) -> SubmitError {
-        let reason = match &refusal {
-            Refusal::Invalid(_) => None,
-            Refusal::ClientFull { .. } => Some("client_full"),
-            Refusal::Full { .. } => Some("full"),
-            Refusal::Late { .. } => Some("late"),
-            Refusal::Draining => Some("draining"),
-        };
-        if let Some(reason) = reason {
-            self.metrics.rejected_total.with_label_values(&[reason]).inc();
-        }
-        refusal.into()
+    /// Refuses because the server stops. The engine counts what it refuses itself.
+    pub(super) fn draining(&self) -> SubmitError {
+        self.metrics.rejected_total.with_label_values(&["draining"]).inc();
+        Refusal::Draining.into()
     }
 
     /// Nothing is drawn that could not be kept.
