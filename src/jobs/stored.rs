@@ -32,7 +32,7 @@ struct StoredRequest {
     guidance_interval: Option<(f32, f32)>,
     scheduler: Option<String>,
     size: Option<(usize, usize)>,
-    strength: Option<f32>,
+    strength: Option<f64>,
     client: String,
     class: Class,
     /// Unix seconds.
