@@ -1,4 +1,5 @@
-//! Jobs over the real engine, the bundled pack and a real disk: what a client sees of its job, whatever happens to either.
+//! Jobs over the real engine, the bundled pack and a real disk: what a client sees of its job, whatever happens to
+//! either.
 #![allow(missing_docs)]
 
 use std::{

@@ -17,7 +17,8 @@ use crate::{
 };
 
 impl Jobs {
-    /// Makes a job, or finds the one made under the same `Idempotency-Key`. The listener hears everything from the start.
+    /// Makes a job, or finds the one made under the same `Idempotency-Key`. The listener hears everything from the
+    /// start.
     ///
     /// # Errors
     /// See [`SubmitError`].

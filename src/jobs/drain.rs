@@ -10,8 +10,8 @@ use super::{JobState, Jobs, live::Stop};
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Jobs {
-    /// Takes no more jobs and waits until those in flight are done; queued kept ones stay for the next start. What is not done
-    /// after `grace` is laid aside for the next start if it is kept, and cancelled if not.
+    /// Takes no more jobs and waits until those in flight are done; queued kept ones stay for the next start. What is
+    /// not done after `grace` is laid aside for the next start if it is kept, and cancelled if not.
     pub async fn drain(&self, grace: Duration) {
         self.inner.start_draining();
         self.inner.engine.drain();

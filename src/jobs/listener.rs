@@ -10,7 +10,8 @@ use super::{
 };
 use crate::domain::JobId;
 
-/// Someone who hears what happens to a job. When the last listener of a job is dropped and it is not kept, it is cancelled.
+/// Someone who hears what happens to a job. When the last listener of a job is dropped and it is not kept, it is
+/// cancelled.
 #[derive(Debug)]
 pub struct Listener {
     /// The job.

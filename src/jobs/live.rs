@@ -135,7 +135,8 @@ impl Live {
         history.last + 1
     }
 
-    /// Tells the end, or with `None` that there is none in this process. Previews are dropped: nobody waits for the picture.
+    /// Tells the end, or with `None` that there is none in this process. Previews are dropped: nobody waits for the
+    /// picture.
     pub(super) fn close(&self, end: Option<(JobEventKind, i64)>) {
         let mut history = self.history();
         if let Some((kind, finished)) = end {

@@ -1,7 +1,7 @@
 //! Every generation is a job: admitted, followed by any number of listeners, kept for a while, cancelled within a step.
 //!
-//! The state machine. The store has `queued` until the end: which of the unfinished ones run is known in memory only, and is
-//! worth nothing after a restart.
+//! The state machine. The store has `queued` until the end: which of the unfinished ones run is known in memory only,
+//! and is worth nothing after a restart.
 //!
 //! | from | event | to |
 //! |---|---|---|
@@ -13,15 +13,16 @@
 //! | `queued`, `running` | the server stops and `keep` is false | `cancelled` |
 //! | `queued`, `running` | the server stops and `keep` is true | `queued`, resumed at the next start |
 //!
-//! Races it guards: the end is written to the store before anybody hears of it, so whoever hears of it can fetch it; a job that
-//! is being called off takes no new listeners, so a repeated request with its `Idempotency-Key` waits for its end and becomes a
-//! job of its own; a row that has ended is never changed.
+//! Races it guards: the end is written to the store before anybody hears of it, so whoever hears of it can fetch it; a
+//! job that is being called off takes no new listeners, so a repeated request with its `Idempotency-Key` waits for its
+//! end and becomes a job of its own; a row that has ended is never changed.
 
 mod admit;
 mod drain;
 mod encode;
 mod listener;
 mod live;
+mod log;
 mod model;
 mod resume;
 mod run;

@@ -189,8 +189,9 @@ pub struct JobFailure {
     pub message: String,
 }
 
-/// What happens to a job. Sequence numbers grow from 1, so that a listener can go on where it was cut off; they are dense but for
-/// previews, which are dropped when the job has ended, and a gap where a restart of the server interrupted it.
+/// What happens to a job. Sequence numbers grow from 1, so that a listener can go on where it was cut off; they are
+/// dense but for previews, which are dropped when the job has ended, and a gap where a restart of the server
+/// interrupted it.
 #[derive(Debug, Clone)]
 pub struct JobEvent {
     /// Position in the job's history.

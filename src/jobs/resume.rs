@@ -14,8 +14,8 @@ use crate::{
     store::{self, Ending, JobRecord},
 };
 
-/// What sequence numbers jump by when a job is resumed: more than a history is long, so that who was cut off in the middle of
-/// the first try hears all of the second.
+/// What sequence numbers jump by when a job is resumed: more than a history is long, so that who was cut off in the
+/// middle of the first try hears all of the second.
 const SEQUENCE_GAP: u64 = 1 << 20;
 /// Longest and shortest wait between two tries to hand a resumed job to a full engine.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));

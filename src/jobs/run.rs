@@ -1,4 +1,5 @@
-//! One task a job: what the engine says becomes the job's history, pictures are coded and kept, the end is written down.
+//! One task a job: what the engine says becomes the job's history, pictures are coded and kept, the end is written
+//! down.
 
 use std::{
     sync::Arc,
@@ -12,8 +13,9 @@ use super::{
     JobEventKind, JobFailure, JobResult, JobState, MadeImage, Submission, SubmitError,
     encode::{self, Origin},
     live::{Live, Stop},
+    log::{self, Candidates},
     service::Inner,
-    stored::{self, Candidates},
+    stored,
 };
 use crate::{
     domain::ImageId,
@@ -297,7 +299,7 @@ impl Run {
             JobEventKind::Failed(failure) => (JobState::Failed, None, Some(failure.clone())),
             _ => (JobState::Cancelled, None, None),
         };
-        let event = stored::candidates(&Candidates {
+        let event = log::candidates(&Candidates {
             submission: &self.submission,
             model: self.jobs.engine.model(),
             job: self.live.facts.id,

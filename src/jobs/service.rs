@@ -151,7 +151,8 @@ impl Jobs {
         }
     }
 
-    /// An owner's jobs, the newest first, at most `limit`, those made before `before`. Results are without the pictures' bytes.
+    /// An owner's jobs, the newest first, at most `limit`, those made before `before`. Results are without the
+    /// pictures' bytes.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -17,10 +17,11 @@ use crate::{
     domain::ImageId,
     engine::{Class, ModelFacts, Order},
     pipeline::{Request, Start},
-    store::{JobRecord, NewEvent, Store},
+    store::{JobRecord, Store},
 };
 
-/// A submission without its owner, its `Idempotency-Key` and the picture it starts from, which have columns of their own.
+/// A submission without its owner, its `Idempotency-Key` and the picture it starts from, which have columns of their
+/// own.
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredRequest {
     prompt: String,
@@ -136,40 +137,6 @@ pub(super) fn parameters(submission: &Submission, model: &ModelFacts) -> Value {
         "output_format": submission.format.name(),
         "model": submission.model,
     })
-}
-
-/// The log's event about what a job drew; `docs/events.md` explains it.
-pub(super) fn candidates(record: &Candidates<'_>) -> Option<NewEvent> {
-    /// Of the body's layout.
-    const VERSION: u32 = 1;
-    let Candidates { submission, model, job, state, drawn, finished } = record;
-    let candidate = |drawn: &Drawn| {
-        let MadeImage { id, index, seed, withheld, .. } = &drawn.image;
-        let shown = *state == JobState::Completed && !withheld;
-        json!({ "index": index, "position": shown.then_some(index), "seed": seed, "image_id": id, "flagged": withheld })
-    };
-    let body = json!({
-        "version": VERSION,
-        "outcome": state.name(),
-        "model": submission.model,
-        "model_version": model.version,
-        "rater": submission.rater,
-        "parameters": parameters(submission, model),
-        "candidates": drawn.iter().map(candidate).collect::<Vec<_>>(),
-    });
-    let (job, owner) = (Some(*job), submission.owner.clone());
-    (!drawn.is_empty()).then_some(NewEvent { kind: "candidates", created: *finished, job, owner, body })
-}
-
-/// What the event log is told of.
-pub(super) struct Candidates<'a> {
-    pub(super) submission: &'a Submission,
-    pub(super) model: &'a ModelFacts,
-    pub(super) job: crate::domain::JobId,
-    pub(super) state: JobState,
-    pub(super) drawn: &'a [Drawn],
-    /// Unix seconds.
-    pub(super) finished: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -26,7 +26,8 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens or makes the file and brings its schema up to date. What is committed survives a power cut (`synchronous = FULL`).
+    /// Opens or makes the file and brings its schema up to date. What is committed survives a power cut (`synchronous =
+    /// FULL`).
     pub(super) async fn open(path: &Path) -> anyhow::Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -51,7 +52,8 @@ impl Database {
         Ok(Self { writer, readers })
     }
 
-    /// A transaction that may write. It takes the write lock at once: taking it later fails where another process wrote between.
+    /// A transaction that may write. It takes the write lock at once: taking it later fails where another process wrote
+    /// between.
     pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
     }

@@ -181,7 +181,8 @@ impl Store {
     /// If the database cannot be read.
     pub async fn find_idempotent(&self, owner: &Owner, key: &str) -> anyhow::Result<Option<(JobId, Vec<u8>)>> {
         let row: Option<(String, Vec<u8>)> = sqlx::query_as(
-            "SELECT id, body_digest FROM jobs WHERE owner = ? AND idempotency_key = ? AND (expires IS NULL OR expires > ?)",
+            "SELECT id, body_digest FROM jobs WHERE owner = ? AND idempotency_key = ? \
+             AND (expires IS NULL OR expires > ?)",
         )
         .bind(owner.as_str())
         .bind(key)
@@ -236,8 +237,8 @@ impl Store {
         self.read_blob(digest.to_owned()).await
     }
 
-    /// Ends a job, in one transaction with its event. One that has ended stays as it is. Only a completed job holds on to its
-    /// `Idempotency-Key`: whoever tries a failed or cancelled one again wants it drawn.
+    /// Ends a job, in one transaction with its event. One that has ended stays as it is. Only a completed job holds on
+    /// to its `Idempotency-Key`: whoever tries a failed or cancelled one again wants it drawn.
     ///
     /// # Errors
     /// If the database cannot be written.

@@ -1,4 +1,5 @@
-//! API keys: 256 random bits each, of which only a SHA-256 digest is kept. A digest without salt suffices for a random key.
+//! API keys: 256 random bits each, of which only a SHA-256 digest is kept. A digest without salt suffices for a random
+//! key.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
@@ -9,8 +10,8 @@ use crate::domain::{KeyId, Role};
 
 /// What a key's text begins with, so that scanners of logs and repositories know it.
 const PREFIX: &str = "plaudit_";
-/// Bytes of a digest by which its row is found. They tell nothing of use about the key and are compared by the database, in
-/// whatever time it takes; whether the key is right is decided by the whole digest in constant time.
+/// Bytes of a digest by which its row is found. They tell nothing of use about the key and are compared by the
+/// database, in whatever time it takes; whether the key is right is decided by the whole digest in constant time.
 const HEAD: usize = 8;
 
 /// An API key as an administrator sees it.
@@ -68,7 +69,8 @@ impl Store {
         Ok((record, key))
     }
 
-    /// Whom a key belongs to and what it may do; `None` for a key that is unknown or revoked. Digests are compared in constant time.
+    /// Whom a key belongs to and what it may do; `None` for a key that is unknown or revoked. Digests are compared in
+    /// constant time.
     ///
     /// # Errors
     /// If the database cannot be read.

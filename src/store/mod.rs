@@ -1,8 +1,9 @@
 //! One database and one folder of blobs: jobs, keys, pictures, events.
 //!
-//! Under `--data`: `LOCK` (one server a directory), `plaudit.db` (SQLite), `secrets/` (nobody else may read it), `blobs/` (bytes by
-//! the SHA-256 of their content) and `staging/` (what is being written). A blob is written before the row that names it and
-//! removed after, so a crash leaves at most a blob that nobody names; the next start removes it.
+//! Under `--data`: `LOCK` (one server a directory), `plaudit.db` (SQLite), `secrets/` (nobody else may read it),
+//! `blobs/` (bytes by the SHA-256 of their content) and `staging/` (what is being written). A blob is written before
+//! the row that names it and removed after, so a crash leaves at most a blob that nobody names; the next start removes
+//! it.
 
 mod blobs;
 mod database;
@@ -50,7 +51,8 @@ struct Inner {
     data: PathBuf,
     database: Database,
     blobs: Blobs,
-    /// Shared by who adds rows that name blobs, exclusive for who removes blobs: a blob must not go while a new row is to name it.
+    /// Shared by who adds rows that name blobs, exclusive for who removes blobs: a blob must not go while a new row is
+    /// to name it.
     blob_use: RwLock<()>,
     /// Bytes of all pictures; equal content counts as often as it is named.
     used: AtomicU64,
@@ -123,7 +125,8 @@ impl Store {
         Ok(())
     }
 
-    /// Waits until everything is on the disk and closes the database. Other clones of this store cannot be used any more.
+    /// Waits until everything is on the disk and closes the database. Other clones of this store cannot be used any
+    /// more.
     pub async fn close(&self) {
         self.database().close().await;
     }

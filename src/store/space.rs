@@ -43,7 +43,8 @@ impl Store {
     /// If the database cannot be read.
     pub async fn pinned_bytes(&self) -> anyhow::Result<u64> {
         let bytes: i64 = sqlx::query_scalar(
-            "SELECT COALESCE(SUM(images.bytes), 0) FROM jobs JOIN images ON images.job = jobs.id WHERE jobs.finished IS NULL",
+            "SELECT COALESCE(SUM(images.bytes), 0) FROM jobs JOIN images ON images.job = jobs.id \
+             WHERE jobs.finished IS NULL",
         )
         .fetch_one(&self.database().readers)
         .await?;

@@ -1,4 +1,5 @@
-//! What leaves the store, and when: expired jobs with their pictures, the oldest jobs when pictures outgrow their quota.
+//! What leaves the store, and when: expired jobs with their pictures, the oldest jobs when pictures outgrow their
+//! quota.
 
 use sqlx::{Sqlite, Transaction};
 
@@ -20,8 +21,8 @@ pub struct Swept {
 }
 
 impl Store {
-    /// Removes jobs that have expired by `now` (Unix seconds), then the oldest finished ones until pictures take at most
-    /// `quota` bytes. What is not finished stays, even above the quota.
+    /// Removes jobs that have expired by `now` (Unix seconds), then the oldest finished ones until pictures take at
+    /// most `quota` bytes. What is not finished stays, even above the quota.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -98,8 +99,8 @@ impl Store {
         self.forget(gone).await
     }
 
-    /// Removes the pictures that a job made before the server stopped: it is about to draw them again, and to tell of it after
-    /// `last_sequence`.
+    /// Removes the pictures that a job made before the server stopped: it is about to draw them again, and to tell of
+    /// it after `last_sequence`.
     ///
     /// # Errors
     /// If the store cannot be written.
