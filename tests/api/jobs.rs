@@ -39,7 +39,8 @@ async fn a_stream_that_was_cut_off_goes_on_after_the_last_event() {
     };
     let whole = follow("0").await.expect("an answer").text().await.expect("text");
     assert_eq!(events(&whole).last().expect("an event").0, "completed", "{whole}");
-    let ids = |text: &str| text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect::<Vec<u64>>();
+    let ids =
+        |text: &str| text.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect::<Vec<u64>>();
     assert!(ids(&whole).is_sorted_by(|a, b| a < b), "{whole}");
     let rest = follow("2").await.expect("an answer").text().await.expect("text");
     assert!(ids(&rest)[0] > 2, "{rest}");

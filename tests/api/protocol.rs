@@ -64,7 +64,8 @@ async fn a_slow_body_is_cut_off() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("request_timeout"), "{answer}");
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-    let dripping = head.replace("Content-Length: 100", "Transfer-Encoding: chunked").replace("\r\n\r\n{", "\r\n\r\n1\r\n{\r\n");
+    let dripping =
+        head.replace("Content-Length: 100", "Transfer-Encoding: chunked").replace("\r\n\r\n{", "\r\n\r\n1\r\n{\r\n");
     let answer = read_all(app.raw(&dripping).await).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
