@@ -129,6 +129,10 @@ impl Store {
     /// more.
     pub async fn close(&self) {
         self.database().close().await;
+        // Clones may be held for a moment longer by threads that end; the directory is free now.
+        if let Some(lock) = &self.inner._lock {
+            let _ = lock.unlock();
+        }
     }
 
     fn database(&self) -> &Database {
