@@ -9,3 +9,4 @@ pub mod pipeline;
 mod python_json;
 pub mod runtime;
 pub mod store;
+pub mod web;
