@@ -79,3 +79,36 @@ fn every_registered_metric_is_in_the_table() {
     let missing: Vec<_> = registered.iter().filter(|name| !documented.contains_key(*name)).collect();
     assert!(missing.is_empty(), "not in docs/metrics.md: {missing:?}");
 }
+
+/// Metric names in a text, without what Prometheus adds to a histogram's.
+fn named(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let metrics = words.filter(|word| word.starts_with("plaudit_") || word.starts_with("process_"));
+    let base =
+        |word: &str| ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end).map(str::to_owned));
+    metrics.map(|word| base(word).unwrap_or_else(|| word.to_owned())).collect()
+}
+
+#[test]
+fn dashboard_and_alarms_use_only_metrics_that_exist_and_the_dashboard_shows_all_of_ours() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../deploy/grafana/dashboard.json")).expect("the dashboard is JSON");
+    let shown = named(&dashboard["panels"].to_string());
+    let alarmed = named(include_str!("../deploy/rules.yml"));
+    let documented: BTreeSet<_> = documented().into_keys().collect();
+    let foreign: Vec<_> = shown.union(&alarmed).filter(|name| !documented.contains(*name)).collect();
+    assert!(foreign.is_empty(), "nothing exports {foreign:?}");
+    let hidden: Vec<_> =
+        documented.iter().filter(|name| name.starts_with("plaudit_") && !shown.contains(*name)).collect();
+    assert!(hidden.is_empty(), "no panel shows {hidden:?}");
+}
+
+#[test]
+fn every_alarm_has_its_section_in_the_runbook() {
+    let sections = |text: &str, mark: &str| -> BTreeSet<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(mark)).map(str::to_owned).collect()
+    };
+    let alarms = sections(include_str!("../deploy/rules.yml"), "- alert: ");
+    assert!(alarms.len() > 5, "found only {alarms:?} in deploy/rules.yml");
+    assert_eq!(alarms, sections(include_str!("../deploy/RUNBOOK.md"), "## "));
+}
