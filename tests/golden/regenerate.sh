@@ -16,6 +16,8 @@ trap 'rm -rf "$checkpoint"' EXIT
 "$python" $scripts/tiny_pipeline.py "$checkpoint"
 "$python" $scripts/tokens.py
 "$python" $scripts/runs.py
+"$python" $scripts/img2img.py
+"$python" $scripts/interval.py
 if [ -n "${OPTIMUM_PYTHON:-}" ]; then "$OPTIMUM_PYTHON" $scripts/optimum_run.py "$checkpoint"; fi
 "$python" $scripts/census.py
 git status --short -- tests/golden training/tests/golden onnx/packs/miniature
