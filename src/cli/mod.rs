@@ -1,5 +1,6 @@
 //! The command line: a file a subcommand.
 
+mod doctor;
 mod generate;
 mod pack;
 
@@ -17,6 +18,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Draw pictures of a prompt
     Generate(generate::Arguments),
+    /// Find out what is missing before a server can run
+    Doctor(doctor::Arguments),
     /// Make, check and describe packs
     Pack(pack::Arguments),
 }
@@ -26,6 +29,7 @@ impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Generate(arguments) => generate::run(arguments),
+            Command::Doctor(arguments) => doctor::run(arguments),
             Command::Pack(arguments) => pack::run(arguments),
         }
     }

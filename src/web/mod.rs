@@ -83,17 +83,22 @@ fn style(page: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::{App, http::StatusCode, test};
+    use actix_web::{App, http::StatusCode, test as service};
 
     use super::*;
 
     async fn get(path: &str, known: Option<&str>) -> actix_web::dev::ServiceResponse {
-        let app = test::init_service(App::new().configure(configure)).await;
-        let mut request = test::TestRequest::get().uri(path);
+        let app = service::init_service(App::new().configure(configure)).await;
+        let mut request = service::TestRequest::get().uri(path);
         if let Some(tag) = known {
             request = request.insert_header((header::IF_NONE_MATCH, tag));
         }
-        test::call_service(&app, request.to_request()).await
+        service::call_service(&app, request.to_request()).await
+    }
+
+    fn text(answer: &actix_web::dev::ServiceResponse, name: header::HeaderName) -> String {
+        let value = answer.headers().get(name).expect("the header is there");
+        value.to_str().expect("it is text").to_owned()
     }
 
     #[actix_web::test]
@@ -101,7 +106,7 @@ mod tests {
         for path in ["/", "/app.js"] {
             let first = get(path, None).await;
             assert_eq!(first.status(), StatusCode::OK);
-            let tag = first.headers()[header::ETAG].to_str().expect("a tag is text").to_owned();
+            let tag = text(&first, header::ETAG);
             assert!(tag.starts_with('"'), "{tag} is weak");
             assert_eq!(get(path, Some(&tag)).await.status(), StatusCode::NOT_MODIFIED);
             assert_eq!(get(path, Some("\"another\"")).await.status(), StatusCode::OK);
@@ -111,7 +116,7 @@ mod tests {
     #[actix_web::test]
     async fn the_policy_forbids_every_script_but_the_pages_own() {
         let answer = get("/", None).await;
-        let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("a policy is text");
+        let policy = text(&answer, header::CONTENT_SECURITY_POLICY);
         assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
     }

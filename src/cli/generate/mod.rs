@@ -1,6 +1,6 @@
 //! `plaudit generate`: prompts in, PNG files out.
 
-mod locate;
+pub(super) mod locate;
 mod output;
 
 use std::{path::PathBuf, time::Instant};
