@@ -20,7 +20,7 @@ pub enum PipelineError {
     #[error("a guidance scale of {0} is not a number that can be used")]
     Guidance(f32),
     #[error("a guidance interval from {0} to {1} is not one of 0 ≤ start ≤ end ≤ 1")]
-    Interval(f32, f32),
+    Interval(f64, f64),
     #[error("a strength of {0} is outside of what can be done: above 0, at most 1")]
     Strength(f64),
     #[error("the first picture failed: {0}")]

@@ -31,7 +31,7 @@ pub struct Request {
     /// Width and height in pixels; `None`: the pack's own.
     pub size: Option<(usize, usize)>,
     /// From which to which fraction of the steps guidance is on; outside a picture costs one row instead of two.
-    pub guidance_interval: Option<(f32, f32)>,
+    pub guidance_interval: Option<(f64, f64)>,
     /// A picture to start from instead of pure noise.
     pub start: Option<Start>,
 }
@@ -235,13 +235,13 @@ impl Plan {
 }
 
 /// The calls `i` with start ≤ i / calls < end.
-fn guided(interval: Option<(f32, f32)>, calls: usize) -> Result<Range<usize>, PipelineError> {
+fn guided(interval: Option<(f64, f64)>, calls: usize) -> Result<Range<usize>, PipelineError> {
     let (start, end) = interval.unwrap_or((0.0, 1.0));
     if !(0.0 <= start && start <= end && end <= 1.0) {
         return Err(PipelineError::Interval(start, end));
     }
-    let call = |fraction: f32| (f64::from(fraction) * calls as f64).ceil() as usize;
-    Ok(call(start)..call(end))
+    let before = |bound: f64| (0..calls).filter(|&call| (call as f64 / calls as f64) < bound).count();
+    Ok(before(start)..before(end))
 }
 
 #[cfg(test)]
@@ -250,12 +250,18 @@ mod tests {
 
     #[test]
     fn guidance_is_on_within_its_interval_only() {
-        let cases = [(None, 0..10), (Some((0.0, 1.0)), 0..10), (Some((0.25, 0.5)), 3..5), (Some((0.5, 0.5)), 5..5)];
+        let cases = [
+            (None, 0..10),
+            (Some((0.0, 1.0)), 0..10),
+            (Some((0.25, 0.5)), 3..5),
+            (Some((0.2, 0.7)), 2..7),
+            (Some((0.5, 0.5)), 5..5),
+        ];
         for (interval, expected) in cases {
             assert_eq!(guided(interval, 10).expect("valid"), expected, "{interval:?}");
         }
         assert!(
-            [(-0.1, 0.5), (0.6, 0.5), (0.0, 1.1), (f32::NAN, 1.0)].iter().all(|&bad| guided(Some(bad), 10).is_err())
+            [(-0.1, 0.5), (0.6, 0.5), (0.0, 1.1), (f64::NAN, 1.0)].iter().all(|&bad| guided(Some(bad), 10).is_err())
         );
     }
 }

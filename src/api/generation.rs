@@ -1,0 +1,314 @@
+//! From the fields of a request to an order: everything is checked here, once.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use image::RgbImage;
+
+use super::{ApiError, Code, fields::Fields};
+use crate::{
+    domain::Owner,
+    engine::{Class, ModelFacts, Order},
+    jobs::{ImageFormat, Submission},
+    pipeline::{Request, Start, schedule::SchedulerKind},
+    settings::LimitSettings,
+};
+
+/// Characters of a prompt at most: OpenAI's own bound.
+pub(super) const LONGEST_PROMPT: usize = 32_000;
+/// Where guidance scales end.
+pub(super) const MOST_GUIDANCE: f64 = 100.0;
+/// Previews of a picture at most.
+pub(super) const MOST_PREVIEWS: u64 = 3;
+/// How far image to image leaves the picture where a request does not say: diffusers' default.
+pub(super) const STRENGTH: f64 = 0.8;
+/// OpenAI's fields that change nothing here.
+const WITHOUT_EFFECT: [&str; 6] =
+    ["quality", "style", "background", "moderation", "output_compression", "input_fidelity"];
+/// Codings by name.
+const FORMATS: [(&str, ImageFormat); 3] =
+    [("png", ImageFormat::Png), ("webp", ImageFormat::Webp), ("jpeg", ImageFormat::Jpeg)];
+
+/// How pictures come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Inside the answer.
+    Base64,
+    /// As an address.
+    Url,
+}
+
+/// What requests may ask of this server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rules {
+    pub(crate) model: ModelFacts,
+    pub(crate) max_pictures: u32,
+    pub(crate) max_steps: u32,
+    /// Pixels.
+    pub(crate) max_side: usize,
+}
+
+impl Rules {
+    pub(crate) fn new(model: &ModelFacts, limits: &LimitSettings) -> Self {
+        let (width, height) = model.size;
+        let twice = 2 * width.max(height);
+        let max_side = if limits.max_side == 0 { twice } else { limits.max_side as usize };
+        Self { model: model.clone(), max_pictures: limits.max_pictures, max_steps: limits.max_steps, max_side }
+    }
+
+    /// Whether the pack can draw this size here.
+    pub(crate) fn can_draw(&self, (width, height): (usize, usize)) -> bool {
+        let fits = |side: usize| side > 0 && side <= self.max_side && side.is_multiple_of(self.model.size_multiple);
+        fits(width) && fits(height)
+    }
+
+    fn size(&self, text: &str) -> Result<Option<(usize, usize)>, ApiError> {
+        if text == "auto" {
+            return Ok(None);
+        }
+        let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+        let size = parsed.filter(|size| self.can_draw(*size));
+        size.map(Some).ok_or_else(|| ApiError::new(Code::SizeNotSupported, self.sizes(text)).at("size"))
+    }
+
+    fn sizes(&self, asked: &str) -> String {
+        let ((width, height), multiple) = (self.model.size, self.model.size_multiple);
+        let most = self.max_side - self.max_side % multiple;
+        format!(
+            "{} cannot draw {asked:?}; it can draw {width}x{height}, its own size, and any WIDTHxHEIGHT of multiples of \
+             {multiple} up to {most}",
+            self.model.name
+        )
+    }
+
+    /// The name that answers carry: the one asked for.
+    fn model(&self, asked: Option<String>) -> Result<String, ApiError> {
+        let ModelFacts { name, version, .. } = &self.model;
+        match asked {
+            None => Ok(name.clone()),
+            Some(asked) if asked == *name || asked == *version => Ok(asked),
+            Some(asked) => {
+                let message = format!("there is no model {asked:?} here; there is {name:?} ({version})");
+                Err(ApiError::new(Code::ModelNotFound, message).at("model"))
+            }
+        }
+    }
+}
+
+/// A generation as it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) request: Request,
+    pub(crate) format: ImageFormat,
+    pub(crate) delivery: Delivery,
+    pub(crate) stream: bool,
+    pub(crate) previews: usize,
+    pub(crate) keep: bool,
+    pub(crate) class: Option<Class>,
+    pub(crate) deterministic: bool,
+    pub(crate) rater: Option<String>,
+    pub(crate) model: String,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Wanted {
+    /// Reads all fields of a request, with the picture that it starts from.
+    pub(super) fn parse(mut fields: Fields, picture: Option<RgbImage>, rules: &Rules) -> Result<Self, ApiError> {
+        let strength = match picture {
+            Some(_) => fields.number("strength", f64::from(f32::MIN_POSITIVE), 1.0)?.unwrap_or(STRENGTH),
+            None => STRENGTH,
+        };
+        let start = picture.map(|image| Start { image: Arc::new(image), strength: strength as f32 });
+        let (rater, user) = (fields.text("rater")?, fields.text("user")?);
+        let wanted = Self {
+            request: request(&mut fields, start, rules)?,
+            format: fields.choice("output_format", &FORMATS)?.unwrap_or_default(),
+            delivery: fields
+                .choice("response_format", &[("b64_json", Delivery::Base64), ("url", Delivery::Url)])?
+                .unwrap_or(Delivery::Base64),
+            stream: fields.flag("stream")?.unwrap_or(false),
+            previews: fields.integer("partial_images", 0, MOST_PREVIEWS)?.unwrap_or(0) as usize,
+            keep: fields.flag("keep")?.unwrap_or(false),
+            class: fields.choice("priority", &[("interactive", Class::Interactive), ("bulk", Class::Bulk)])?,
+            deterministic: fields.flag("deterministic")?.unwrap_or(false),
+            rater: rater.or(user),
+            model: rules.model(fields.text("model")?)?,
+            warnings: fields.present(&WITHOUT_EFFECT).into_iter().map(without_effect).collect(),
+        };
+        fields.finish()?;
+        Ok(wanted)
+    }
+
+    /// What the job service takes.
+    pub(super) fn into_submission(self, owner: Owner, client: Arc<str>, ask: Ask) -> Submission {
+        let order = Order {
+            request: self.request,
+            client,
+            class: self.class.unwrap_or(ask.class),
+            deadline: ask.deadline,
+            previews: self.previews,
+            deterministic: self.deterministic,
+        };
+        Submission {
+            owner,
+            order,
+            format: self.format,
+            keep: self.keep,
+            rater: self.rater,
+            idempotency: ask.idempotency,
+            model: self.model,
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// What a request says beside its fields.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    /// `Idempotency-Key`, with a digest of the request.
+    pub(crate) idempotency: Option<(String, [u8; 32])>,
+    /// After it the result is worthless.
+    pub(crate) deadline: Option<Instant>,
+    /// How urgent it is where the fields do not say.
+    pub(crate) class: Class,
+}
+
+fn request(fields: &mut Fields, start: Option<Start>, rules: &Rules) -> Result<Request, ApiError> {
+    let defaults = Request::default();
+    let size = fields.text("size")?.map_or(Ok(None), |text| rules.size(&text))?;
+    Ok(Request {
+        prompt: prompt(fields, "prompt")?.ok_or_else(|| ApiError::invalid("prompt", "it is missing"))?,
+        negative_prompt: prompt(fields, "negative_prompt")?.unwrap_or_default(),
+        count: fields.integer("n", 1, u64::from(rules.max_pictures))?.unwrap_or(1) as usize,
+        // Modulo 2³², as the contract says.
+        seed: fields.integer("seed", 0, i64::MAX as u64)?.map_or_else(random_seed, |seed| Ok(seed as u32))?,
+        steps: fields
+            .integer("num_inference_steps", 1, u64::from(rules.max_steps))?
+            .map_or(defaults.steps.min(rules.max_steps as usize), |steps| steps as usize),
+        guidance: fields.number("guidance_scale", 0.0, MOST_GUIDANCE)?.map_or(defaults.guidance, |scale| scale as f32),
+        scheduler: scheduler(fields)?,
+        size,
+        guidance_interval: fields.interval("guidance_interval")?,
+        start,
+    })
+}
+
+/// CLIP's own text cleaning drops NUL; stores and PNG chunks cannot hold it.
+fn prompt(fields: &mut Fields, name: &str) -> Result<Option<String>, ApiError> {
+    let Some(text) = fields.text(name)? else { return Ok(None) };
+    let length = text.chars().count();
+    if length > LONGEST_PROMPT {
+        return Err(ApiError::invalid(name, format!("it has {length} characters; {LONGEST_PROMPT} are read at most")));
+    }
+    Ok(Some(text.replace('\0', "")))
+}
+
+fn scheduler(fields: &mut Fields) -> Result<Option<SchedulerKind>, ApiError> {
+    let Some(name) = fields.text("scheduler")? else { return Ok(None) };
+    name.parse().map(Some).map_err(|error| ApiError::invalid("scheduler", error))
+}
+
+fn without_effect(name: &str) -> String {
+    format!("{name} has no effect here")
+}
+
+/// A seed that nobody chose.
+pub(crate) fn random_seed() -> Result<u32, ApiError> {
+    getrandom::u32().map_err(ApiError::internal)
+}
+
+/// Seconds of `X-Request-Timeout`, else the server's own deadline.
+pub(super) fn deadline(header: Option<&str>, limits: &LimitSettings) -> Result<Option<Instant>, ApiError> {
+    /// A day: whoever waits longer does not wait.
+    const LONGEST: f64 = 86_400.0;
+    let Some(text) = header else {
+        return Ok((limits.deadline > 0).then(|| Instant::now() + Duration::from_secs(limits.deadline)));
+    };
+    let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST);
+    let wrong = || ApiError::invalid("X-Request-Timeout", format!("it must be seconds, above 0 and up to {LONGEST}"));
+    seconds.map(|seconds| Some(Instant::now() + Duration::from_secs_f64(seconds))).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rules() -> Rules {
+        let model = ModelFacts {
+            version: "tiny@0123".into(),
+            name: "tiny".into(),
+            size: (64, 64),
+            size_multiple: 16,
+            scheduler: SchedulerKind::Euler,
+            image_to_image: true,
+        };
+        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128 }
+    }
+
+    fn parse(value: Value) -> Result<Wanted, ApiError> {
+        Wanted::parse(Fields::json(value.as_object().expect("an object").clone()), None, &rules())
+    }
+
+    #[test]
+    fn every_field_finds_its_place() {
+        let wanted = parse(json!({
+            "prompt": "a\u{0} fish", "negative_prompt": "b", "n": 2, "size": "96x64", "response_format": "url",
+            "output_format": "webp", "stream": true, "partial_images": 2, "user": "u", "model": "tiny@0123",
+            "num_inference_steps": 7, "guidance_scale": 3, "guidance_interval": [0.25, 0.5], "seed": 4294967297u64,
+            "scheduler": "EulerDiscreteScheduler", "keep": true, "priority": "bulk", "deterministic": true,
+            "quality": "hd", "style": "vivid",
+        }))
+        .expect("all fields exist");
+        let request = &wanted.request;
+        assert_eq!((request.prompt.as_str(), request.negative_prompt.as_str()), ("a fish", "b"));
+        assert_eq!((request.count, request.seed, request.steps, request.guidance), (2, 1, 7, 3.0));
+        assert_eq!((request.size, request.guidance_interval), (Some((96, 64)), Some((0.25, 0.5))));
+        assert_eq!((request.scheduler, wanted.format), (Some(SchedulerKind::Euler), ImageFormat::Webp));
+        assert_eq!((wanted.delivery, wanted.stream, wanted.previews), (Delivery::Url, true, 2));
+        assert!(wanted.keep && wanted.deterministic && wanted.class == Some(Class::Bulk));
+        assert_eq!((wanted.rater.as_deref(), wanted.model.as_str()), (Some("u"), "tiny@0123"));
+        assert_eq!(wanted.warnings, ["quality has no effect here", "style has no effect here"]);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_by_its_field() {
+        let cases = [
+            (json!({}), Code::InvalidValue, "prompt"),
+            (json!({"prompt": 3}), Code::InvalidValue, "prompt"),
+            (json!({"prompt": "a", "n": 5}), Code::InvalidValue, "n"),
+            (json!({"prompt": "a", "size": "65x64"}), Code::SizeNotSupported, "size"),
+            (json!({"prompt": "a", "size": "256x64"}), Code::SizeNotSupported, "size"),
+            (json!({"prompt": "a", "size": "64"}), Code::SizeNotSupported, "size"),
+            (json!({"prompt": "a", "model": "dall-e-2"}), Code::ModelNotFound, "model"),
+            (json!({"prompt": "a", "scheduler": "magic"}), Code::InvalidValue, "scheduler"),
+            (json!({"prompt": "a", "guidance_interval": [0.5, 0.2]}), Code::InvalidValue, "guidance_interval"),
+            (json!({"prompt": "a", "num_inference_steps": 51}), Code::InvalidValue, "num_inference_steps"),
+            (json!({"prompt": "a", "best_of": 4}), Code::UnknownField, "best_of"),
+            (json!({"prompt": "a", "strength": 0.5}), Code::UnknownField, "strength"),
+        ];
+        for (body, code, param) in cases {
+            let error = parse(body.clone()).expect_err("cannot be done");
+            assert_eq!((error.code(), error.envelope()["error"]["param"].as_str()), (code, Some(param)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_drawn_is_refused_with_those_that_can() {
+        let error = parse(json!({"prompt": "a", "size": "1024x1024"})).expect_err("too large");
+        assert!(error.message().contains("64x64") && error.message().contains("multiples of 16 up to 128"), "{error}");
+    }
+
+    #[test]
+    fn deadlines_are_positive_seconds() {
+        let limits = crate::settings::Settings::from_flags([]).expect("defaults").limits;
+        assert!(deadline(Some("1.5"), &limits).expect("seconds").is_some());
+        assert!(deadline(None, &limits).expect("the server's own").is_some());
+        for wrong in ["0", "-1", "soon", "inf", "NaN", "1e9"] {
+            assert!(deadline(Some(wrong), &limits).is_err(), "{wrong}");
+        }
+    }
+}

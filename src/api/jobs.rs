@@ -1,0 +1,199 @@
+//! `/v1/jobs`: generations that nobody waits for.
+
+use actix_web::{
+    HttpRequest, HttpResponse, delete, get, post,
+    web::{self, Json},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::IntoParams;
+
+use super::{
+    ApiError,
+    answer::{self, Job, List, base},
+    caller::Caller,
+    generation::Delivery,
+    images::{generations, schema::GenerationRequest},
+    paging,
+    refusals::{ListErrors, OwnErrors, SubmitErrors},
+    sse::{self, Frame},
+    submit,
+};
+use crate::{
+    app::State,
+    domain::JobId,
+    engine::Class,
+    jobs::{JobEvent, JobEventKind, JobState, Listener},
+};
+
+/// Take up a generation and answer at once
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "create_job",
+    request_body = GenerationRequest,
+    params(
+        ("X-Request-Timeout" = Option<f64>, Header, description = "Seconds after which the result is worthless", minimum = 0.001, maximum = 86_400),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same request finds the first one's job", pattern = "^[!-~]{1,255}$"),
+    ),
+    responses((status = 202, description = "The job", body = Job), SubmitErrors),
+    security((), ("key" = []))
+)]
+#[post("/v1/jobs")]
+pub(crate) async fn create(
+    request: HttpRequest,
+    caller: Caller,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let (mut wanted, ask) = generations::read(&request, payload, &state, Class::Bulk).await?;
+    wanted.keep = true;
+    let listener = submit::submit(&state, &caller, wanted, ask).await?;
+    let view = state.jobs.view(&caller.owner, listener.id).await?;
+    let job = answer::job(&state, &base(&request), view).await?;
+    let location = format!("/v1/jobs/{}", job.id);
+    Ok(HttpResponse::Accepted().insert_header(("Location", location)).json(job))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// Only those in this state
+    #[param(value_type = Option<answer::StateName>)]
+    state: Option<JobState>,
+    /// Entries at most
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<usize>,
+    /// Only those made before this one
+    #[param(value_type = Option<String>, pattern = "^job_[0-9a-f]{32}$")]
+    before: Option<JobId>,
+}
+
+/// List your own jobs, the newest first
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "list_jobs",
+    params(Page),
+    responses((status = 200, description = "Jobs", body = List<Job>), ListErrors),
+    security((), ("key" = []))
+)]
+#[get("/v1/jobs")]
+pub(crate) async fn list(
+    request: HttpRequest,
+    caller: Caller,
+    page: web::Query<Page>,
+    state: web::Data<State>,
+) -> Result<Json<List<Job>>, ApiError> {
+    let limit = paging::limit(page.limit)?;
+    let views = state.jobs.list(&caller.owner, page.state, limit + 1, page.before).await?;
+    let mut jobs = Vec::with_capacity(views.len());
+    for view in views {
+        jobs.push(answer::job(&state, &base(&request), view).await?);
+    }
+    Ok(Json(List::page(jobs, limit)))
+}
+
+/// Where one of your own jobs stands
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "get_job",
+    params(("id" = String, Path, description = "The job's name", pattern = "^job_[0-9a-f]{32}$")),
+    responses((status = 200, description = "The job", body = Job), OwnErrors),
+    security((), ("key" = []))
+)]
+#[get("/v1/jobs/{id}")]
+pub(crate) async fn view(
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<JobId>,
+    state: web::Data<State>,
+) -> Result<Json<Job>, ApiError> {
+    let view = state.jobs.view(&caller.owner, id.into_inner()).await?;
+    Ok(Json(answer::job(&state, &base(&request), view).await?))
+}
+
+/// Call one of your own jobs off; one that has ended stays as it is
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "cancel_job",
+    params(("id" = String, Path, description = "The job's name", pattern = "^job_[0-9a-f]{32}$")),
+    responses((status = 200, description = "The job", body = Job), OwnErrors),
+    security((), ("key" = []))
+)]
+#[delete("/v1/jobs/{id}")]
+pub(crate) async fn cancel(
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<JobId>,
+    state: web::Data<State>,
+) -> Result<Json<Job>, ApiError> {
+    let view = state.jobs.cancel(&caller.owner, id.into_inner()).await?;
+    Ok(Json(answer::job(&state, &base(&request), view).await?))
+}
+
+/// Follow one of your own jobs
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "follow_job",
+    params(
+        ("id" = String, Path, description = "The job's name", pattern = "^job_[0-9a-f]{32}$"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event", minimum = 0),
+    ),
+    responses(
+        (status = 200, description = "Events `queued`, `started`, `progress`, `preview`, `picture`, then one of `completed`, `failed`, `cancelled`",
+            content((String = "text/event-stream"))),
+        OwnErrors
+    ),
+    security((), ("key" = []))
+)]
+#[get("/v1/jobs/{id}/events")]
+pub(crate) async fn events(
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<JobId>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let after = match request.headers().get("Last-Event-ID").map(|value| value.to_str().unwrap_or("?").trim()) {
+        None | Some("") => 0,
+        Some(text) => text.parse().map_err(|_| ApiError::invalid("Last-Event-ID", "it must be a whole number"))?,
+    };
+    let listener = state.jobs.follow(&caller.owner, id.into_inner(), after).await?;
+    let (job, heartbeat) = (listener.id.to_string(), state.settings.server.heartbeat());
+    Ok(sse::answer(&job, frames(state, listener, base(&request)), heartbeat))
+}
+
+fn frames(state: web::Data<State>, listener: Listener, base: String) -> impl Stream<Item = Frame> {
+    stream::unfold((state, listener, base), |(state, mut listener, base)| async move {
+        let event = listener.next().await?;
+        let frame = frame(&state, &listener, &base, event).await;
+        Some((frame, (state, listener, base)))
+    })
+}
+
+async fn frame(state: &State, listener: &Listener, base: &str, JobEvent { sequence, kind }: JobEvent) -> Frame {
+    let shown = |data: Result<Value, ApiError>| data.unwrap_or_else(|error| error.envelope());
+    let (event, data) = match kind {
+        JobEventKind::Queued { position, estimated_seconds } => {
+            ("queued", json!({"queue_position": position, "estimated_seconds": estimated_seconds}))
+        }
+        JobEventKind::Started => ("started", json!({})),
+        JobEventKind::Progress { done, total } => ("progress", json!({"done": done, "total": total})),
+        JobEventKind::Preview { picture, number, bytes } => (
+            "preview",
+            json!({"image_index": picture, "partial_image_index": number, "b64_json": BASE64_STANDARD.encode(bytes)}),
+        ),
+        JobEventKind::Picture(made) => {
+            let image = answer::image(state, base, &made, Delivery::Url).await;
+            ("picture", shown(image.map(|image| json!({"image_index": made.index, "image": image}))))
+        }
+        JobEventKind::Completed(result) => {
+            let images = answer::images(state, base, listener.id.to_string(), &result, Delivery::Url).await;
+            ("completed", shown(images.map(|images| json!(images))))
+        }
+        JobEventKind::Failed(failure) => ("failed", ApiError::from(&failure).envelope()),
+        JobEventKind::Cancelled => ("cancelled", json!({})),
+    };
+    Frame { id: Some(sequence), event, data }
+}

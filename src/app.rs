@@ -1,0 +1,191 @@
+//! The only wiring: settings in, a server out.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use actix_web::{
+    HttpServer,
+    dev::{Server, ServerHandle},
+    web,
+};
+use anyhow::{Context, ensure};
+
+use crate::{
+    api::{self, Keys, Rates, Rules},
+    engine::Engine,
+    jobs::Jobs,
+    metrics::Metrics,
+    pack::Pack,
+    runtime::Device,
+    settings::Settings,
+    store::Store,
+};
+
+/// What every handler shares.
+#[derive(Debug)]
+pub struct State {
+    /// As the server was started.
+    pub settings: Settings,
+    /// What draws.
+    pub engine: Arc<Engine>,
+    /// What was asked for.
+    pub jobs: Jobs,
+    /// What is kept.
+    pub store: Store,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How often clients may ask.
+    pub rates: Rates,
+    /// Whether there are keys.
+    pub keys: Keys,
+    /// Where it computes.
+    pub device: Device,
+    /// Unix seconds.
+    pub started: i64,
+    pub(crate) rules: Rules,
+    draining: AtomicBool,
+}
+
+impl State {
+    /// Whether the server stops: it takes no new work.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+/// A server that listens.
+pub struct Application {
+    state: web::Data<State>,
+    server: Server,
+    address: SocketAddr,
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Application").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Application {
+    /// Opens the store, starts the engine over the pack, and listens. Signals are the caller's concern.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving, with what to do about it.
+    pub async fn start(settings: Settings, pack: &Path) -> anyhow::Result<Self> {
+        let store = Store::open(&settings.server.data).await?;
+        let keys = Keys::default();
+        let address = settings.server.listen;
+        let safe = address.ip().is_loopback() || settings.server.allow_anonymous || keys.any(&store).await?;
+        ensure!(
+            safe,
+            "{address} can be reached from outside and there is no key: anybody could draw. Make a key with \
+             `plaudit keys create NAME --data {}`, or serve everybody with --allow-anonymous",
+            settings.server.data.display()
+        );
+        let listener = TcpListener::bind(address).with_context(|| {
+            format!("cannot listen on {address}; is another server there? Choose another with --listen ADDRESS:PORT")
+        })?;
+        let state = web::Data::new(state(settings, store, keys, pack).await?);
+        let address = listener.local_addr()?;
+        let server = serve(state.clone(), listener)?;
+        Ok(Self { state, server, address })
+    }
+
+    /// Where it listens; the port is the system's choice if it was 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its handlers share.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Serves until `stop` is ready, then drains: readiness falls, new work is refused, what is in flight is finished within
+    /// the grace, queued kept jobs stay for the next start.
+    ///
+    /// # Errors
+    /// If the server fails.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let handle = self.server.handle();
+        let serving = tokio::spawn(self.server);
+        let forgetting = tokio::spawn(forget_idle_clients(self.state.clone()));
+        stop.await;
+        drain(&self.state, &handle).await;
+        forgetting.abort();
+        serving.await??;
+        Ok(())
+    }
+}
+
+async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> anyhow::Result<State> {
+    let device = settings.server.device.resolve()?;
+    let metrics = Metrics::new();
+    let pack = Pack::open(pack)?;
+    let (of_engine, counted) = (settings.engine.clone(), metrics.clone());
+    let engine = tokio::task::spawn_blocking(move || Engine::start(&pack, device, &of_engine, counted)).await??;
+    let engine = Arc::new(engine);
+    metrics.model_info.with_label_values(&["generator", engine.model().version.as_str()]).set(1);
+    let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings.jobs.clone()).await?;
+    Ok(State {
+        rates: Rates::new(&settings.limits),
+        rules: Rules::new(engine.model(), &settings.limits),
+        draining: AtomicBool::new(false),
+        started: now(),
+        settings,
+        engine,
+        jobs,
+        store,
+        metrics,
+        keys,
+        device,
+    })
+}
+
+fn serve(state: web::Data<State>, listener: TcpListener) -> anyhow::Result<Server> {
+    let settings = state.settings.server.clone();
+    let document = api::openapi(&state.rules)?;
+    let seconds = Duration::from_secs;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let server = HttpServer::new(move || api::application(state.clone(), &document))
+        .workers(if settings.workers == 0 { cores } else { settings.workers })
+        .max_connections(settings.max_connections)
+        .client_request_timeout(seconds(settings.header_timeout))
+        .keep_alive(seconds(settings.keep_alive))
+        // A client that goes away takes its handler with it, and its job unless that is kept (see api::submit).
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(settings.grace)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+async fn drain(state: &State, handle: &ServerHandle) {
+    state.draining.store(true, Ordering::Relaxed);
+    tracing::info!("stopping: no new work is taken, {} s for what is in flight", state.settings.server.grace);
+    state.jobs.drain(state.settings.server.grace()).await;
+    handle.stop(true).await;
+    state.store.close().await;
+}
+
+/// Buckets of clients that are full again tell nothing.
+async fn forget_idle_clients(state: web::Data<State>) {
+    const EVERY: Duration = Duration::from_secs(60);
+    let mut ticks = tokio::time::interval(EVERY);
+    loop {
+        ticks.tick().await;
+        state.rates.forget();
+    }
+}
