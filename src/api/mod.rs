@@ -97,6 +97,7 @@ pub(crate) fn application(
         .into_utoipa_app()
         .configure(routes)
         .into_app()
+        .configure(crate::web::configure)
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
         .default_service(web::to(fallback::unmatched))

@@ -13,7 +13,7 @@ const REMEMBERED = 50;
 const $ = (id) => document.getElementById(id);
 const form = $("form");
 const cards = new Map(); // job id → Card
-const pictures = new Map(); // image id → {prompt, seed, width, height, request}
+const pictures = new Map(); // image id → {prompt, seed, request}
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const announce = (text) => { $("announcer").textContent = text; };
 
@@ -149,16 +149,16 @@ class Card {
 
   /// What each event of the job's stream does to the page.
   on = {
-    queued: ({ position, estimated_seconds: seconds }) => {
-      const ahead = position === 0 ? "Next in line" : `${position} ${position === 1 ? "request" : "requests"} ahead`;
+    queued: ({ queue_position: position, estimated_seconds: seconds }) => {
+      const ahead = !position ? "Next in line" : `${position} ${position === 1 ? "request" : "requests"} ahead`;
       this.say(`${ahead}, done in ${duration(seconds)}.`);
     },
     started: () => this.say("Drawing …"),
     progress: ({ done, total }) => this.progress(done, total),
-    preview: ({ picture, b64_json: code }) => this.preview(picture, code),
-    picture: (made) => this.picture(made),
+    preview: ({ image_index: index, b64_json: code }) => this.preview(index, code),
+    picture: ({ image_index: index, image }) => this.picture(index, image),
     completed: (result) => {
-      (result.data || []).forEach((made, index) => this.picture({ index, ...made }));
+      (result.data || []).forEach((image, index) => this.picture(index, image));
       const notes = (result.warnings || []).map((note) => ` Note: ${note}`).join("");
       this.end(`Done.${notes}`);
       announce(`Finished: ${this.request.prompt}`);
@@ -186,17 +186,11 @@ class Card {
     tile.firstChild.replaceChildren(image);
   }
 
-  picture(made) {
-    const id = made.image_id;
-    const index = made.index;
+  picture(index, made) {
+    const id = made?.image_id;
     const tile = this.tile(index);
-    if (tile.dataset.id || tile.dataset.withheld) return;
-    if (made.withheld || !id) {
-      tile.dataset.withheld = "yes";
-      const note = element("span", { className: "withheld", textContent: "Withheld by the safety checker" });
-      return tile.replaceChildren(element("div", { className: "frame" }, note));
-    }
-    fillTile(tile, id, { ...made, prompt: this.request.prompt, request: this.request });
+    if (!id || tile.dataset.id) return;
+    fillTile(tile, id, { seed: made.seed, prompt: this.request.prompt, request: this.request });
     document.querySelector(`#gallery [data-id="${id}"]`)?.remove();
   }
 
@@ -204,7 +198,7 @@ class Card {
     this.ended = true;
     this.say(text);
     this.bar.hidden = true;
-    this.tiles.filter((tile) => !tile.dataset.id && !tile.dataset.withheld).forEach((tile) => tile.remove());
+    this.tiles.filter((tile) => !tile.dataset.id).forEach((tile) => tile.remove());
     this.hadFocus = document.activeElement === this.cancel;
     this.cancel.remove();
     forget(this.id);
@@ -270,7 +264,7 @@ class Card {
     while (Card.streams >= STREAMS) {
       await sleep(POLL_MS);
       const view = await get(`/v1/jobs/${this.id}`).catch(() => null);
-      if (view?.state === "queued") this.on.queued({ position: view.queue_position ?? 0, estimated_seconds: view.estimated_seconds });
+      if (view?.state === "queued") this.on.queued(view);
     }
     Card.streams += 1;
   }
@@ -295,7 +289,7 @@ const fileName = ({ prompt, seed }) => `${prompt.toLowerCase().replace(/[^\p{L}\
 function fillTile(tile, id, facts) {
   pictures.set(id, facts);
   tile.dataset.id = id;
-  const image = element("img", { alt: "", loading: "lazy", onload: () => sharpen(image), src: address(id) });
+  const image = element("img", { alt: "", loading: "lazy", onload: () => sharpen(image), onerror: () => missing(tile), src: address(id) });
   const open = element("button", { type: "button", className: "frame", onclick: () => view(id) }, image);
   open.setAttribute("aria-label", `Enlarge: ${facts.prompt}, seed ${facts.seed}`);
   const save = element("a", { className: "button", href: address(id), download: fileName(facts), textContent: "Download" });
@@ -303,6 +297,12 @@ function fillTile(tile, id, facts) {
   const seed = element("button", { type: "button", textContent: `Seed ${facts.seed}`, title: "Copy the seed", onclick: () => copy(facts.seed) });
   seed.setAttribute("aria-label", `Copy seed ${facts.seed}`);
   tile.replaceChildren(open, element("div", { className: "under" }, save, seed));
+}
+
+/// A picture that the safety checker withheld has no file, nor has one whose time is over.
+function missing(tile) {
+  const note = element("span", { className: "withheld", textContent: "This picture was withheld or has expired" });
+  tile.replaceChildren(element("div", { className: "frame" }, note));
 }
 
 /// Browsers offer the clipboard to secure pages only; elsewhere the seed goes into the form.
@@ -324,11 +324,14 @@ function view(id) {
   const facts = pictures.get(id);
   viewed = id;
   const picture = $("viewer-picture");
-  picture.onload = () => sharpen(picture);
+  picture.onload = () => {
+    sharpen(picture);
+    $("viewer-size").textContent = ` · ${picture.naturalWidth} × ${picture.naturalHeight}`;
+  };
   Object.assign(picture, { src: address(id), alt: `Picture of ${facts.prompt}` });
   $("viewer-prompt").textContent = facts.prompt;
   const { num_inference_steps: steps, guidance_scale: guidance, scheduler } = facts.request;
-  const shown = [`seed ${facts.seed}`, facts.width && `${facts.width} × ${facts.height}`, steps && `${steps} steps`, guidance && `guidance ${guidance}`, scheduler];
+  const shown = [`seed ${facts.seed}`, steps && `${steps} steps`, guidance && `guidance ${guidance}`, scheduler];
   $("viewer-facts").textContent = shown.filter(Boolean).join(" · ");
   Object.assign($("viewer-download"), { href: address(id), download: fileName(facts) });
   const all = order();
@@ -364,11 +367,11 @@ async function loadGallery() {
     if (pictures.has(id)) continue;
     const request = record.parameters || {};
     const tile = element("li", { className: "tile" });
-    fillTile(tile, id, { ...record, prompt: request.prompt || "", request });
+    fillTile(tile, id, { seed: record.seed, prompt: request.prompt || "", request });
     tile.append(element("p", { className: "caption", textContent: request.prompt || "" }));
     $("gallery").append(tile);
   }
-  $("older").hidden = page.data.length < GALLERY_PAGE;
+  $("older").hidden = !page.has_more;
   $("empty").hidden = pictures.size > 0 || cards.size > 0;
 }
 
@@ -411,7 +414,8 @@ function showValues() {
 function request() {
   if (!$("lock").checked || $("seed").value === "") $("seed").value = random32();
   const of = (name) => form.elements[name].value;
-  const asked = { prompt: of("prompt").trim(), response_format: "url", partial_images: PREVIEWS };
+  // Somebody looks at this page: as a job alone it would take what others leave.
+  const asked = { prompt: of("prompt").trim(), response_format: "url", partial_images: PREVIEWS, priority: "interactive" };
   for (const name of ["n", "num_inference_steps", "guidance_scale", "seed"]) asked[name] = Number(of(name));
   for (const name of ["negative_prompt", "scheduler", "size"]) if (of(name).trim()) asked[name] = of(name).trim();
   return asked;
@@ -424,7 +428,7 @@ async function draw(asked) {
   try {
     const view = await (await call("/v1/jobs", { method: "POST", body: asked })).json();
     const card = new Card(view.id, asked);
-    if (view.state === "queued") card.on.queued({ position: view.queue_position ?? 0, estimated_seconds: view.estimated_seconds });
+    if (view.state === "queued") card.on.queued(view);
     announce(`Drawing ${asked.prompt}`);
     card.root.scrollIntoView({ block: "nearest" });
     card.follow();
@@ -465,13 +469,26 @@ async function reattach() {
 
 async function showModel() {
   const info = await get("/info");
-  const model = info.model || {};
-  $("model").textContent = model.version || "";
-  const own = (model.size || []).join("x");
-  const sizes = (model.sizes || []).filter((size) => size !== own);
-  $("size").replaceChildren(element("option", { value: "", textContent: `the model's own${own && ` (${own.replace("x", " × ")})`}` }),
-    ...sizes.map((size) => element("option", { value: size, textContent: size.replace("x", " × ") })));
-  $("size-field").hidden = sizes.length === 0;
+  $("model").textContent = `${info.model_version} on ${info.device}`;
+  $("n").max = info.max_pictures;
+  $("steps").max = info.max_steps;
+  showValues();
+  const model = (await get("/v1/models")).data[0];
+  const option = (value, text) => element("option", { value, textContent: text.replace("x", " × ") });
+  const kept = $("size").value || read("plaudit.form", {}).size || "";
+  $("size").replaceChildren(option("", `the model's own (${model.size})`), ...otherSizes(model).map((size) => option(size, size)));
+  $("size").value = kept;
+  if ($("size").selectedIndex < 0) $("size").value = "";
+  $("size-field").hidden = $("size").options.length === 1;
+}
+
+/// Landscape, portrait and a larger square, where the model can draw them.
+function otherSizes({ size, size_multiple: multiple, max_side: most }) {
+  const LONGER = 1.5;
+  const [width, height] = size.split("x").map(Number);
+  const longer = (side) => Math.min(Math.round((side * LONGER) / multiple) * multiple, most);
+  const sizes = [[longer(width), height], [width, longer(height)], [longer(width), longer(height)]];
+  return [...new Set(sizes.map(([w, h]) => `${w}x${h}`))].filter((other) => other !== size);
 }
 
 function listen() {

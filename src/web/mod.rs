@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, guard,
     http::header::{self, EntityTag, Header as _, IfNoneMatch},
     web::{self, ServiceConfig},
 };
@@ -18,7 +18,9 @@ const CACHE: &str = "no-cache";
 
 /// Adds the page and its script.
 pub fn configure(services: &mut ServiceConfig) {
-    services.route("/", web::get().to(page)).route("/app.js", web::get().to(script));
+    let read = || guard::Any(guard::Get()).or(guard::Head());
+    services.service(web::resource("/").guard(read()).to(page));
+    services.service(web::resource("/app.js").guard(read()).to(script));
 }
 
 /// An embedded file with what never changes about it.
