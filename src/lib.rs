@@ -1,5 +1,7 @@
 //! Plaudit: Stable Diffusion that learns from the people who look at its pictures.
 
+pub mod api;
+pub mod app;
 pub mod domain;
 pub mod engine;
 pub mod jobs;
@@ -8,5 +10,6 @@ pub mod pack;
 pub mod pipeline;
 mod python_json;
 pub mod runtime;
+pub mod settings;
 pub mod store;
 pub mod web;

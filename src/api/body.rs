@@ -30,10 +30,7 @@ pub(super) fn expect_type(request: &HttpRequest, expected: &str) -> Result<(), A
         return Ok(());
     }
     let given = if given.is_empty() { "none" } else { given };
-    Err(ApiError::new(
-        Code::UnsupportedMediaType,
-        format!("the body must be {expected}; its Content-Type is {given}"),
-    ))
+    Err(ApiError::new(Code::UnsupportedMediaType, format!("the body must be {expected}; its Content-Type is {given}")))
 }
 
 /// Reads a whole body. actix waits for a drip-fed body as long as it drips; this does not.

@@ -77,6 +77,6 @@ pub(super) struct Served(pub(super) Value);
     responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"))
 )]
 #[get("/openapi.json")]
-pub(crate) async fn openapi(served: web::Data<Served>) -> HttpResponse {
-    HttpResponse::Ok().json(&served.0)
+pub(crate) async fn served(document: web::Data<Served>) -> HttpResponse {
+    HttpResponse::Ok().json(&document.0)
 }

@@ -85,14 +85,14 @@ impl Fields {
     }
 
     /// Two fractions in order; in a form as JSON, `[0.1, 0.9]`.
-    pub(super) fn interval(&mut self, name: &str) -> Result<Option<(f32, f32)>, ApiError> {
+    pub(super) fn interval(&mut self, name: &str) -> Result<Option<(f64, f64)>, ApiError> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let list = match &value {
             Value::String(text) if self.form => serde_json::from_str(text).ok(),
             value => serde_json::from_value::<[f64; 2]>(value.clone()).ok(),
         };
         let within = list.filter(|[start, end]: &[f64; 2]| 0.0 <= *start && start <= end && *end <= 1.0);
-        let pair = within.map(|[start, end]| Some((start as f32, end as f32)));
+        let pair = within.map(|[start, end]| Some((start, end)));
         pair.ok_or_else(|| wrong(name, "[start, end], two fractions of the steps with 0 ≤ start ≤ end ≤ 1", &value))
     }
 

@@ -117,10 +117,10 @@ impl Wanted {
     /// Reads all fields of a request, with the picture that it starts from.
     pub(super) fn parse(mut fields: Fields, picture: Option<RgbImage>, rules: &Rules) -> Result<Self, ApiError> {
         let strength = match picture {
-            Some(_) => fields.number("strength", f64::from(f32::MIN_POSITIVE), 1.0)?.unwrap_or(STRENGTH),
+            Some(_) => fields.number("strength", f64::MIN_POSITIVE, 1.0)?.unwrap_or(STRENGTH),
             None => STRENGTH,
         };
-        let start = picture.map(|image| Start { image: Arc::new(image), strength: strength as f32 });
+        let start = picture.map(|image| Start { image: Arc::new(image), strength });
         let (rater, user) = (fields.text("rater")?, fields.text("user")?);
         let wanted = Self {
             request: request(&mut fields, start, rules)?,

@@ -104,7 +104,7 @@ pub(crate) async fn list(
     security((), ("key" = []))
 )]
 #[get("/v1/jobs/{id}")]
-pub(crate) async fn view(
+pub(crate) async fn status(
     request: HttpRequest,
     caller: Caller,
     id: web::Path<JobId>,

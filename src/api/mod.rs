@@ -50,7 +50,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(images::stored::metadata)
         .service(jobs::create)
         .service(jobs::list)
-        .service(jobs::view)
+        .service(jobs::status)
         .service(jobs::cancel)
         .service(jobs::events)
         .service(models::list)
@@ -61,7 +61,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(health::v2_ready)
         .service(health::info)
         .service(health::metrics)
-        .service(document::openapi);
+        .service(document::served);
 }
 
 /// The OpenAPI document of a server with these rules.
@@ -82,10 +82,10 @@ pub(crate) fn application(
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody>,
+        Response = ServiceResponse<impl MessageBody + use<>>,
         Error = actix_web::Error,
         InitError = (),
-    >,
+    > + use<>,
 > {
     let cors = cors(&state.settings.cors.origins);
     let any_origin = !state.settings.cors.origins.is_empty();

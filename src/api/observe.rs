@@ -7,7 +7,6 @@ use std::{
 };
 
 use actix_web::{
-    HttpMessage,
     body::{BodySize, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},

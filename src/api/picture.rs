@@ -42,7 +42,8 @@ fn on_paper(image: DynamicImage) -> RgbImage {
         let [channels @ .., alpha] = pixel.0;
         let alpha = u32::from(alpha);
         let full = u32::from(u8::MAX);
-        let mix = |channel: u8| ((u32::from(channel) * alpha + u32::from(PAPER) * (full - alpha) + full / 2) / full) as u8;
+        let mix =
+            |channel: u8| ((u32::from(channel) * alpha + u32::from(PAPER) * (full - alpha) + full / 2) / full) as u8;
         image::Rgb(channels.map(mix))
     };
     RgbImage::from_fn(image.width(), image.height(), |x, y| over(image.get_pixel(x, y)))

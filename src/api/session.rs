@@ -62,9 +62,7 @@ impl Session {
 /// HMAC-SHA-256 (RFC 2104) under a key of half a block.
 fn sign(secret: &[u8; 32], token: &[u8]) -> [u8; SIGNATURE] {
     const BLOCK: usize = 64;
-    let padded = |pad: u8| -> [u8; BLOCK] {
-        std::array::from_fn(|i| secret.get(i).copied().unwrap_or(0) ^ pad)
-    };
+    let padded = |pad: u8| -> [u8; BLOCK] { std::array::from_fn(|i| secret.get(i).copied().unwrap_or(0) ^ pad) };
     let inner = Sha256::new().chain_update(padded(0x36)).chain_update(token).finalize();
     Sha256::new().chain_update(padded(0x5c)).chain_update(inner).finalize().into()
 }

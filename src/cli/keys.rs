@@ -64,7 +64,10 @@ async fn act(store: &Store, command: Command) -> anyhow::Result<()> {
             }
         }
         Command::Revoke { id } => {
-            ensure!(store.revoke_key(id).await?, "there is no key {id}; `plaudit keys list` shows those that there are");
+            ensure!(
+                store.revoke_key(id).await?,
+                "there is no key {id}; `plaudit keys list` shows those that there are"
+            );
             eprintln!("{id} is revoked");
         }
     }

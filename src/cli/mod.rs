@@ -2,9 +2,14 @@
 
 mod doctor;
 mod generate;
+mod keys;
 mod pack;
+mod serve;
 
-use clap::{Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use plaudit::settings::{FileSettings, Settings};
 
 /// Stable Diffusion that learns from the people who look at its pictures.
 #[derive(Debug, Parser)]
@@ -16,6 +21,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve a pack over HTTP
+    Serve(Box<serve::Arguments>),
+    /// Make, list and revoke API keys
+    Keys(keys::Arguments),
     /// Draw pictures of a prompt
     Generate(generate::Arguments),
     /// Find out what is missing before a server can run
@@ -24,10 +33,45 @@ enum Command {
     Pack(pack::Arguments),
 }
 
+/// The subcommand whose settings may come from a file.
+const SERVE: &str = "serve";
+
 impl Cli {
+    /// Reads the command line, and for `serve` the file of settings under it. Leaves the process for `--help` and for
+    /// arguments that cannot be read.
+    pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Self> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let plain = Self::command();
+        let matches = plain.clone().get_matches_from(&arguments);
+        let Some(serve) = matches.subcommand_matches(SERVE) else { return Ok(Self::of(&matches)) };
+        let named = serve.get_one::<PathBuf>("config");
+        let file = FileSettings::read(named.map(PathBuf::as_path))?;
+        let over_file = plain.find_subcommand(SERVE).cloned().unwrap_or_default();
+        let over_file = file.apply(over_file, &Settings::names())?;
+        let matches = plain.mut_subcommand(SERVE, |_| over_file).get_matches_from(&arguments);
+        if let Some(serve) = matches.subcommand_matches(SERVE)
+            && serve.get_flag("print_settings")
+        {
+            print!("{}", Settings::table(serve, &file));
+            std::process::exit(0);
+        }
+        Ok(Self::of(&matches))
+    }
+
+    fn of(matches: &ArgMatches) -> Self {
+        Self::from_arg_matches(matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Whether the command sets its own log up.
+    pub(crate) fn logs_itself(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     /// Does what was asked for.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Serve(arguments) => serve::run(*arguments),
+            Command::Keys(arguments) => keys::run(arguments),
             Command::Generate(arguments) => generate::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Pack(arguments) => pack::run(arguments),

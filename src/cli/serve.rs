@@ -17,11 +17,11 @@ use super::generate::locate;
 pub(crate) struct Arguments {
     /// A file of settings; by default plaudit.toml where it is there
     #[arg(long, env = "PLAUDIT_CONFIG", value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
+    config: Option<PathBuf>,
 
     /// Print every setting with its value, unit, default and origin, and leave
     #[arg(long)]
-    pub(super) print_settings: bool,
+    print_settings: bool,
 
     #[command(flatten)]
     settings: Settings,

@@ -7,10 +7,22 @@ use std::num::NonZeroU32;
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
     /// Generations a minute of one key or session; 0: any number
-    #[arg(id = "limits.rate", long = "limits-rate", env = "PLAUDIT_LIMITS_RATE", default_value_t = 600, value_name = "REQUESTS/MINUTE")]
+    #[arg(
+        id = "limits.rate",
+        long = "limits-rate",
+        env = "PLAUDIT_LIMITS_RATE",
+        default_value_t = 600,
+        value_name = "REQUESTS/MINUTE"
+    )]
     pub rate: u32,
     /// Generations that one key or session may ask for at once before the rate counts
-    #[arg(id = "limits.burst", long = "limits-burst", env = "PLAUDIT_LIMITS_BURST", default_value = "60", value_name = "REQUESTS")]
+    #[arg(
+        id = "limits.burst",
+        long = "limits-burst",
+        env = "PLAUDIT_LIMITS_BURST",
+        default_value = "60",
+        value_name = "REQUESTS"
+    )]
     pub burst: NonZeroU32,
     /// Pictures of one request
     #[arg(id = "limits.max_pictures", long = "limits-max-pictures", env = "PLAUDIT_LIMITS_MAX_PICTURES", default_value_t = 10, value_name = "PICTURES", value_parser = clap::value_parser!(u32).range(1..))]
@@ -19,9 +31,21 @@ pub struct LimitSettings {
     #[arg(id = "limits.max_steps", long = "limits-max-steps", env = "PLAUDIT_LIMITS_MAX_STEPS", default_value_t = 150, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_steps: u32,
     /// Width and height of a picture; 0: twice the pack's own
-    #[arg(id = "limits.max_side", long = "limits-max-side", env = "PLAUDIT_LIMITS_MAX_SIDE", default_value_t = 0, value_name = "PIXELS")]
+    #[arg(
+        id = "limits.max_side",
+        long = "limits-max-side",
+        env = "PLAUDIT_LIMITS_MAX_SIDE",
+        default_value_t = 0,
+        value_name = "PIXELS"
+    )]
     pub max_side: u32,
     /// Seconds after which a request that names no deadline is given up; 0: never
-    #[arg(id = "limits.deadline", long = "limits-deadline", env = "PLAUDIT_LIMITS_DEADLINE", default_value_t = 600, value_name = "SECONDS")]
+    #[arg(
+        id = "limits.deadline",
+        long = "limits-deadline",
+        env = "PLAUDIT_LIMITS_DEADLINE",
+        default_value_t = 600,
+        value_name = "SECONDS"
+    )]
     pub deadline: u64,
 }

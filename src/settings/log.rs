@@ -14,9 +14,21 @@ pub enum LogFormat {
 #[command(next_help_heading = "Log")]
 pub struct LogSettings {
     /// A line for people, or a JSON object a line
-    #[arg(id = "log.format", long = "log-format", env = "PLAUDIT_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        id = "log.format",
+        long = "log-format",
+        env = "PLAUDIT_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub format: LogFormat,
     /// error, warn, info, debug or trace; several by module, such as info,plaudit::engine=debug
-    #[arg(id = "log.level", long = "log-level", env = "PLAUDIT_LOG_LEVEL", default_value = "info,ort=error,sqlx=warn,actix_server=warn", value_name = "LEVEL")]
+    #[arg(
+        id = "log.level",
+        long = "log-level",
+        env = "PLAUDIT_LOG_LEVEL",
+        default_value = "info,ort=error,sqlx=warn,actix_server=warn",
+        value_name = "LEVEL"
+    )]
     pub level: String,
 }

@@ -48,9 +48,9 @@ impl Settings {
     pub fn from_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<Self, clap::Error> {
         let command = Self::augment_args(Command::new("plaudit").no_binary_name(true));
         let without_environment = command.get_arguments().map(|arg| arg.get_id().clone()).collect::<Vec<_>>();
-        let command = without_environment.into_iter().fold(command, |command, id| {
-            command.mut_arg(id, |arg| arg.env(None::<&'static str>))
-        });
+        let command = without_environment
+            .into_iter()
+            .fold(command, |command, id| command.mut_arg(id, |arg| arg.env(None::<&'static str>)));
         Self::from_arg_matches(&command.try_get_matches_from(flags)?)
     }
 

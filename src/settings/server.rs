@@ -24,19 +24,49 @@ pub struct ServerSettings {
     #[arg(id = "allow_anonymous", long, env = "PLAUDIT_ALLOW_ANONYMOUS")]
     pub allow_anonymous: bool,
     /// Threads that read and write HTTP; 0: one for each core
-    #[arg(id = "server.workers", long = "server-workers", env = "PLAUDIT_SERVER_WORKERS", default_value_t = 0, value_name = "THREADS")]
+    #[arg(
+        id = "server.workers",
+        long = "server-workers",
+        env = "PLAUDIT_SERVER_WORKERS",
+        default_value_t = 0,
+        value_name = "THREADS"
+    )]
     pub workers: usize,
     /// Connections at a time in each worker; above it new ones wait
-    #[arg(id = "server.max_connections", long = "server-max-connections", env = "PLAUDIT_SERVER_MAX_CONNECTIONS", default_value_t = 4096, value_name = "CONNECTIONS")]
+    #[arg(
+        id = "server.max_connections",
+        long = "server-max-connections",
+        env = "PLAUDIT_SERVER_MAX_CONNECTIONS",
+        default_value_t = 4096,
+        value_name = "CONNECTIONS"
+    )]
     pub max_connections: usize,
     /// Seconds that the head of a connection's first request may take
-    #[arg(id = "server.header_timeout", long = "server-header-timeout", env = "PLAUDIT_SERVER_HEADER_TIMEOUT", default_value_t = 5, value_name = "SECONDS")]
+    #[arg(
+        id = "server.header_timeout",
+        long = "server-header-timeout",
+        env = "PLAUDIT_SERVER_HEADER_TIMEOUT",
+        default_value_t = 5,
+        value_name = "SECONDS"
+    )]
     pub header_timeout: u64,
     /// Seconds that a request's body may take, however slowly it comes
-    #[arg(id = "server.body_timeout", long = "server-body-timeout", env = "PLAUDIT_SERVER_BODY_TIMEOUT", default_value_t = 10, value_name = "SECONDS")]
+    #[arg(
+        id = "server.body_timeout",
+        long = "server-body-timeout",
+        env = "PLAUDIT_SERVER_BODY_TIMEOUT",
+        default_value_t = 10,
+        value_name = "SECONDS"
+    )]
     pub body_timeout: u64,
     /// Seconds that an idle connection stays open
-    #[arg(id = "server.keep_alive", long = "server-keep-alive", env = "PLAUDIT_SERVER_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS")]
+    #[arg(
+        id = "server.keep_alive",
+        long = "server-keep-alive",
+        env = "PLAUDIT_SERVER_KEEP_ALIVE",
+        default_value_t = 75,
+        value_name = "SECONDS"
+    )]
     pub keep_alive: u64,
     /// Bytes of a JSON body at most
     #[arg(id = "server.max_body", long = "server-max-body", env = "PLAUDIT_SERVER_MAX_BODY", default_value_t = 1 << 20, value_name = "BYTES")]
@@ -45,13 +75,25 @@ pub struct ServerSettings {
     #[arg(id = "server.max_upload", long = "server-max-upload", env = "PLAUDIT_SERVER_MAX_UPLOAD", default_value_t = 16 << 20, value_name = "BYTES")]
     pub max_upload: usize,
     /// Width and height of an uploaded picture at most
-    #[arg(id = "server.max_upload_side", long = "server-max-upload-side", env = "PLAUDIT_SERVER_MAX_UPLOAD_SIDE", default_value_t = 4096, value_name = "PIXELS")]
+    #[arg(
+        id = "server.max_upload_side",
+        long = "server-max-upload-side",
+        env = "PLAUDIT_SERVER_MAX_UPLOAD_SIDE",
+        default_value_t = 4096,
+        value_name = "PIXELS"
+    )]
     pub max_upload_side: u32,
     /// Seconds between two signs of life in a stream in which nothing happens
     #[arg(id = "server.heartbeat", long = "server-heartbeat", env = "PLAUDIT_SERVER_HEARTBEAT", default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub heartbeat: u64,
     /// Seconds that requests in flight have to finish once the server is told to stop
-    #[arg(id = "server.grace", long = "server-grace", env = "PLAUDIT_SERVER_GRACE", default_value_t = 30, value_name = "SECONDS")]
+    #[arg(
+        id = "server.grace",
+        long = "server-grace",
+        env = "PLAUDIT_SERVER_GRACE",
+        default_value_t = 30,
+        value_name = "SECONDS"
+    )]
     pub grace: u64,
 }
 

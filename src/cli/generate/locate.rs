@@ -13,7 +13,7 @@ const IN_REPOSITORY: &str = "onnx/packs/miniature";
 const BESIDE_BINARY: &str = "share/plaudit/packs/miniature";
 
 /// The bundled pack: in the repository that the working directory is in, or beside the binary.
-pub(in crate::cli) fn bundled_pack() -> anyhow::Result<PathBuf> {
+pub(crate) fn bundled_pack() -> anyhow::Result<PathBuf> {
     let tried = candidates(env::current_dir().ok().as_deref(), env::current_exe().ok().as_deref());
     match tried.iter().find(|path| path.is_dir()) {
         Some(path) => Ok(path.clone()),

@@ -1,6 +1,6 @@
 //! `plaudit generate`: prompts in, PNG files out.
 
-pub(super) mod locate;
+pub(crate) mod locate;
 mod output;
 
 use std::{path::PathBuf, time::Instant};
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plaudit::{
     pack::Pack,
     pipeline::{Generation, Pipeline, PipelineSettings, Request, encode::Provenance, schedule::SchedulerKind},
-    runtime::Device,
+    settings::DeviceChoice,
 };
 
 use output::Output;
@@ -68,23 +68,12 @@ pub(crate) struct Arguments {
     pack: Option<PathBuf>,
 
     /// auto (a GPU if one can be used), cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto", value_parser = device)]
+    #[arg(long, default_value_t)]
     device: DeviceChoice,
 
     /// Threads inside one operator; 0: one for each core
     #[arg(long, default_value_t = 0)]
     threads: usize,
-}
-
-/// Which device to use: found out, or told.
-#[derive(Debug, Clone, Copy)]
-enum DeviceChoice {
-    Auto,
-    This(Device),
-}
-
-fn device(text: &str) -> Result<DeviceChoice, String> {
-    if text == "auto" { Ok(DeviceChoice::Auto) } else { text.parse().map(DeviceChoice::This) }
 }
 
 fn size(text: &str) -> Result<(usize, usize), String> {
@@ -148,10 +137,7 @@ fn random_seed() -> u32 {
 fn load(arguments: &Arguments) -> anyhow::Result<Pipeline> {
     let folder = arguments.pack.clone().map_or_else(locate::bundled_pack, Ok)?;
     let pack = Pack::open(&folder)?;
-    let device = match arguments.device {
-        DeviceChoice::Auto => Device::auto()?,
-        DeviceChoice::This(device) => device,
-    };
+    let device = arguments.device.resolve()?;
     let settings = PipelineSettings { device, threads: arguments.threads, ..PipelineSettings::default() };
     Ok(Pipeline::load(&pack, &settings)?)
 }
