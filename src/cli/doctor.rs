@@ -12,6 +12,7 @@ use clap::Args;
 use plaudit::{
     pack::{self, Pack},
     runtime::{self, Device, SessionSettings},
+    settings::DeviceChoice,
     store,
 };
 
@@ -30,8 +31,8 @@ pub(crate) struct Arguments {
     #[arg(long, env = "PLAUDIT_PACK", value_name = "DIR")]
     pack: Option<PathBuf>,
     /// auto (a GPU if one can be used), cpu, cuda or cuda:N
-    #[arg(long, env = "PLAUDIT_DEVICE", default_value = "auto", value_name = "DEVICE")]
-    device: String,
+    #[arg(long, env = "PLAUDIT_DEVICE", default_value_t, value_name = "DEVICE")]
+    device: DeviceChoice,
     /// Address and port to listen on
     #[arg(long, env = "PLAUDIT_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
@@ -45,7 +46,7 @@ type Finding = anyhow::Result<String>;
 /// # Errors
 /// With the number of things that are missing; each was told on standard output.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let device = device(&arguments.device);
+    let device = device(arguments.device);
     let chosen = device.as_ref().map(|(device, _)| *device).unwrap_or_default();
     let holder = lock_holder(&arguments.data);
     let findings = [
@@ -80,13 +81,12 @@ fn library() -> Finding {
     Ok(format!("{} at {}", short.trim_start_matches("ORT Build Info: "), path.display()))
 }
 
-fn device(asked: &str) -> anyhow::Result<(Device, String)> {
-    if asked != "auto" {
-        let device: Device = asked.parse().map_err(anyhow::Error::msg)?;
+fn device(asked: DeviceChoice) -> anyhow::Result<(Device, String)> {
+    if let DeviceChoice::This(device) = asked {
         device.check()?;
         return Ok((device, device.to_string()));
     }
-    let device = Device::auto()?;
+    let device = asked.resolve()?;
     let none = if device == Device::Cpu { " (no GPU can be used; --device cuda tells why)" } else { "" };
     Ok((device, format!("{device}{none}")))
 }
