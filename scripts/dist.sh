@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
 # Makes target/dist/plaudit-VERSION-OS-ARCH.tar.zst (.tar.gz where zstd is missing): all that a machine without Rust or Python
 # needs to serve the bundled pack. The same folder stays unpacked at target/dist/plaudit.
-# PROFILE: cargo's profile (default: release).
+# BINARY: one that was built before; by default it is built as a release.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-profile=${PROFILE:-release}
-built=target/$([ "$profile" = dev ] && echo debug || echo "$profile")
 library=$(find .ort -maxdepth 1 -name 'libonnxruntime.*' | head -n 1)
 [ -n "$library" ] || { echo "dist: ONNX Runtime is missing; run: make setup" >&2; exit 1; }
 
-cargo build --quiet --locked --profile "$profile" --package plaudit --bin plaudit
+if [ -z "${BINARY:-}" ]; then
+  cargo build --quiet --locked --release --package plaudit --bin plaudit
+  BINARY=target/release/plaudit
+fi
 stage=target/dist/plaudit
 rm -rf "$stage"
 mkdir -p "$stage/bin" "$stage/lib" "$stage/share/plaudit/packs" "$stage/share/doc/plaudit/onnxruntime"
-install -m 755 "$built/plaudit" "$stage/bin/plaudit"
+install -m 755 "$BINARY" "$stage/bin/plaudit"
 strip --strip-debug "$stage/bin/plaudit" 2>/dev/null || true # smaller; names stay in backtraces
 install -m 755 "$library" "$stage/lib/"
 cp -R onnx/packs/miniature "$stage/share/plaudit/packs/"

@@ -131,7 +131,7 @@ class Card {
     for (let i = 0; i < (request.n || 1); i++) this.tile(i);
     $("jobs").prepend(this.root);
     $("now-section").hidden = false;
-    $("empty").hidden = true;
+    $("recent-section").hidden = $("gallery").childElementCount === 0;
     cards.set(id, this);
     remember(id, request);
   }
@@ -373,6 +373,7 @@ async function loadGallery() {
   }
   $("older").hidden = !page.has_more;
   $("empty").hidden = pictures.size > 0 || cards.size > 0;
+  $("recent-section").hidden = $("gallery").childElementCount === 0 && $("empty").hidden;
 }
 
 // ---- the form
