@@ -31,13 +31,12 @@ pub struct EngineSettings {
         value_name = "ROW-STEPS"
     )]
     pub max_queue_per_client: u64,
-    /// Sizes that a call of the denoiser is padded to, rising, separated by commas; above the largest nothing is padded. On a
-    /// processor two suffice for pictures that do not depend on their neighbours; a GPU likes few sizes
+    /// Sizes that a call of the denoiser is padded to, separated by commas; above the largest nothing is padded. None by default:
+    /// on a processor a row's result does not depend on the batch, so padding would only cost; a GPU likes few sizes
     #[arg(
         id = "engine.buckets",
         long = "engine-buckets",
         env = "PLAUDIT_ENGINE_BUCKETS",
-        default_value = "2",
         value_delimiter = ',',
         value_name = "ROWS"
     )]

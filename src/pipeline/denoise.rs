@@ -201,3 +201,56 @@ fn guide(scale: f32, conditional: &[f32], unconditional: &[f32], out: &mut [f32]
         *guided = without + scale * (with - without);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        pack::Pack,
+        pipeline::{Request, parts::Parts},
+        runtime::SessionSettings,
+    };
+
+    /// A row after three calls in the company of `others`, in batches of at least `batch` rows.
+    fn latent(parts: &mut Parts, guidance: f32, others: usize, batch: usize) -> Vec<f32> {
+        let plan = |guidance| {
+            let request = Request { guidance, steps: 5, ..Request::default() };
+            Arc::new(parts.planner.plan(&request).expect("a plan"))
+        };
+        let (own, other) = (plan(guidance), plan(7.5));
+        let mut features = |text| {
+            let tokens = parts.tokenizer.encode(text).expect("tokens");
+            Arc::new(parts.text_encoder.encode(&tokens).expect("features"))
+        };
+        let text = Arc::new(Prompted { prompt: features("a red fish"), negative: Some(features("")) });
+        let mut rows = vec![Row::new(&own, &text, 7, None)];
+        rows.extend((0..others).map(|seed| Row::new(&other, &text, seed as u32, None)));
+        let mut rows: Vec<&mut Row> = rows.iter_mut().collect();
+        for _ in 0..3 {
+            parts.denoiser.step(&mut rows, batch, &[]).expect("a step");
+        }
+        rows[0].latent.clone()
+    }
+
+    #[test]
+    fn a_rows_latent_is_bit_for_bit_the_same_in_any_company() {
+        let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature")).expect("the pack");
+        let mut parts = Parts::open(&pack, &SessionSettings::default(), 1).expect("sessions");
+        let mut failures = Vec::new();
+        for (guidance, least) in [(1.0, 1), (1.0, 2), (5.0, 2)] {
+            let alone = latent(&mut parts, guidance, 0, least);
+            for others in [1, 2, 7] {
+                for batch in [least, 16] {
+                    let beside = latent(&mut parts, guidance, others, batch);
+                    let differ = alone.iter().zip(&beside).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+                    if differ > 0 {
+                        failures.push(format!("guidance {guidance}, least {least}, {others} others, batch {batch}: {differ} numbers differ"));
+                    }
+                }
+            }
+        }
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    }
+}
