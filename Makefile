@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test slow lint doc bench fixtures deny dist
+.PHONY: help setup run draw test slow lint doc bench fixtures deny dist
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -8,7 +8,10 @@ help: ## This list
 setup: ## Fetch ONNX Runtime into .ort/ (once)
 	@bash scripts/setup.sh
 
-run: setup ## Build, and draw twelve prompts into out/ with the bundled pack
+run: setup ## Build, and serve the bundled pack on http://127.0.0.1:8080
+	@cargo run --release -- serve --listen 127.0.0.1:8080 --data ./data
+
+draw: setup ## Build, and draw twelve prompts into out/ with the bundled pack
 	@cargo run --release -- generate --prompts examples/twelve.txt --seed 7 -o out --sheet out/sheet.png
 	@echo 'Look at out/sheet.png. Try next:'
 	@echo '  target/release/plaudit generate "two blue stars on the beach" -n 4 --seed 7 --guidance 5 --scheduler euler -o out/'

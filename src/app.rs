@@ -47,6 +47,8 @@ pub struct State {
     pub keys: Keys,
     /// Where it computes.
     pub device: Device,
+    /// Where jobs run.
+    pub(crate) runtime: tokio::runtime::Handle,
     /// Unix seconds.
     pub started: i64,
     pub(crate) rules: Rules,
@@ -143,6 +145,7 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         rates: Rates::new(&settings.limits),
         rules: Rules::new(engine.model(), &settings.limits),
         draining: AtomicBool::new(false),
+        runtime: tokio::runtime::Handle::current(),
         started: now(),
         settings,
         engine,

@@ -212,6 +212,8 @@ impl From<PipelineError> for ApiError {
         let message = error.to_string();
         match error {
             PipelineError::Size { .. } => Self::new(Code::SizeNotSupported, message).at("size"),
+            PipelineError::Interval(..) => Self::invalid("guidance_interval", message),
+            PipelineError::Strength(_) => Self::invalid("strength", message),
             PipelineError::Guidance(_) => Self::invalid("guidance_scale", message),
             PipelineError::Schedule(ScheduleError::Steps { .. }) => Self::invalid("num_inference_steps", message),
             PipelineError::Schedule(_) => Self::invalid("scheduler", message),

@@ -56,7 +56,7 @@ pub(super) async fn envelope(
     if !(status.is_client_error() || status.is_server_error()) || !plain {
         return Ok(answer.map_into_left_body());
     }
-    let error = ApiError::new(Code::of_status(status), status.canonical_reason().unwrap_or("this did not work"));
+    let error = ApiError::new(Code::of_status(status), Code::of_status(status).meaning());
     let (request, before) = answer.into_parts();
     let mut after = error.error_response();
     *after.status_mut() = status;

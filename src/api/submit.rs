@@ -29,7 +29,10 @@ pub(crate) async fn submit(state: &State, caller: &Caller, wanted: Wanted, ask: 
         state.metrics.rejected_total.with_label_values(&["rate_limited"]).inc();
     })?;
     let submission = wanted.into_submission(caller.owner.clone(), caller.client.clone(), ask);
-    Ok(state.jobs.submit(submission).await?)
+    // On the runtime that outlives connections and workers: the job goes on where it was submitted.
+    let jobs = state.jobs.clone();
+    let submitted = state.runtime.spawn(async move { jobs.submit(submission).await });
+    Ok(submitted.await.map_err(ApiError::internal)??)
 }
 
 /// Waits for a job's pictures.

@@ -126,6 +126,10 @@ impl Store {
     /// Waits until everything is on the disk and closes the database. Other clones of this store cannot be used any more.
     pub async fn close(&self) {
         self.database().close().await;
+        // Clones may be held for a moment longer by threads that end; the directory is free now.
+        if let Some(lock) = &self.inner._lock {
+            let _ = lock.unlock();
+        }
     }
 
     fn database(&self) -> &Database {

@@ -1,77 +1,37 @@
-//! The imitated APIs, over HTTP against a whole server on the bundled pack.
-
-use std::path::Path;
+//! The imitated APIs: AUTOMATIC1111's and Hugging Face's.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use plaudit::{app::Application, settings::Settings};
-use reqwest::{Client, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::{sync::oneshot, task::JoinHandle};
 
-const PACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/onnx/packs/miniature");
+use crate::harness::{PATIENCE, TestApp};
+
 /// What a PNG file begins with.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// Enough to be interrupted in between.
 const LONG: usize = 150;
 
-/// A server on a free port, and a client that keeps its cookie.
-struct Server {
-    url: String,
-    client: Client,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<anyhow::Result<()>>,
-    _data: tempfile::TempDir,
+/// As AUTOMATIC1111's clients do it: a user and a password, which name a session where there are no keys.
+async fn post(app: &TestApp, path: &str, body: &Value) -> anyhow::Result<Response> {
+    Ok(app.ask(Method::POST, path).basic_auth("me", Some("any")).json(body).send().await?)
 }
 
-impl Server {
-    async fn start() -> anyhow::Result<Self> {
-        Self::on(tempfile::tempdir()?).await
-    }
-
-    async fn on(data: tempfile::TempDir) -> anyhow::Result<Self> {
-        let folder = data.path().to_str().expect("a path of text");
-        let own = ["--listen", "127.0.0.1:0", "--data", folder, "--device", "cpu", "--server-workers", "1"];
-        let settings = Settings::from_flags(own)?;
-        let application = Application::start(settings, Path::new(PACK)).await?;
-        let url = format!("http://{}", application.address());
-        let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(application.run_until(async move { drop(stopped.await) }));
-        Ok(Self { url, client: client(), stop, serving, _data: data })
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> anyhow::Result<reqwest::Response> {
-        Ok(self.client.post(format!("{}{path}", self.url)).json(body).send().await?)
-    }
-
-    async fn json(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(self.client.get(format!("{}{path}", self.url)).send().await?.error_for_status()?.json().await?)
-    }
-
-    async fn stop(self) -> anyhow::Result<()> {
-        drop(self.stop);
-        self.serving.await?
-    }
-}
-
-/// AUTOMATIC1111's clients keep a session as Python's requests do.
-fn client() -> Client {
-    let mut headers = reqwest::header::HeaderMap::new();
-    let credentials = BASE64_STANDARD.encode("me:any");
-    headers.insert("authorization", format!("Basic {credentials}").parse().expect("a header"));
-    Client::builder().default_headers(headers).build().expect("a client")
+async fn get(app: &TestApp, path: &str) -> anyhow::Result<Value> {
+    let answer = app.ask(Method::GET, path).basic_auth("me", Some("any")).send().await?;
+    Ok(answer.error_for_status()?.json().await?)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn open_webui_gets_its_pictures() -> anyhow::Result<()> {
-    let server = Server::start().await?;
-    let models = server.json("/sdapi/v1/sd-models").await?;
-    let mut options = server.json("/sdapi/v1/options").await?;
+    let app = TestApp::start().await;
+    let models = get(&app, "/sdapi/v1/sd-models").await?;
+    let mut options = get(&app, "/sdapi/v1/options").await?;
     assert_eq!(options["sd_model_checkpoint"], models[0]["title"]);
     options["sd_model_checkpoint"] = models[0]["title"].clone();
-    assert_eq!(server.post("/sdapi/v1/options", &options).await?.status(), StatusCode::OK);
+    assert_eq!(post(&app, "/sdapi/v1/options", &options).await?.status(), StatusCode::OK);
 
     let body = json!({"prompt": "a red star", "batch_size": 2, "width": 512, "height": 512, "steps": 3, "seed": 7});
-    let answer = server.post("/sdapi/v1/txt2img", &body).await?;
+    let answer = post(&app, "/sdapi/v1/txt2img", &body).await?;
     assert_eq!(answer.status(), StatusCode::OK);
     let answer: Value = answer.json().await?;
     let images = answer["images"].as_array().expect("a list");
@@ -84,71 +44,71 @@ async fn open_webui_gets_its_pictures() -> anyhow::Result<()> {
     let info: Value = serde_json::from_str(answer["info"].as_str().expect("JSON in a text"))?;
     assert_eq!((&info["all_seeds"], &info["steps"]), (&json!([7, 8]), &json!(3)));
     assert_eq!(info["warnings"].as_array().map(Vec::len), Some(1), "{info}");
-    server.stop().await
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_seed_is_the_same_picture_in_every_api() -> anyhow::Result<()> {
-    let server = Server::start().await?;
+    let app = TestApp::start().await;
     let body = json!({"prompt": "two green fish", "steps": 3, "seed": 11, "cfg_scale": 4, "sampler_name": "Euler a"});
-    let there: Value = server.post("/sdapi/v1/txt2img", &body).await?.json().await?;
+    let there: Value = post(&app, "/sdapi/v1/txt2img", &body).await?.json().await?;
     let parameters = json!({"num_inference_steps": 3, "seed": 11, "guidance_scale": 4, "scheduler": "euler_a"});
-    let bytes =
-        server.post("/models/miniature", &json!({"inputs": "two green fish", "parameters": parameters})).await?;
+    let bytes = post(&app, "/models/miniature", &json!({"inputs": "two green fish", "parameters": parameters})).await?;
     assert_eq!(bytes.headers()["content-type"], "image/png");
     let name = bytes.headers()["x-plaudit-image-id"].to_str()?.to_owned();
     let bytes = bytes.bytes().await?;
     let of = |file: &[u8]| image::load_from_memory(file).map(|image| image.into_rgb8());
     assert_eq!(of(&BASE64_STANDARD.decode(there["images"][0].as_str().expect("base64"))?)?, of(&bytes)?);
-    let kept = server.client.get(format!("{}/v1/images/{name}", server.url)).send().await?.bytes().await?;
+    let kept = app.get(&format!("/v1/images/{name}")).await.bytes().await?;
     assert_eq!(kept, bytes);
-    server.stop().await
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_starts_from_a_picture() -> anyhow::Result<()> {
-    let server = Server::start().await?;
+    let app = TestApp::start().await;
     let first: Value =
-        server.post("/sdapi/v1/txt2img", &json!({"prompt": "a blue car", "steps": 3})).await?.json().await?;
+        post(&app, "/sdapi/v1/txt2img", &json!({"prompt": "a blue car", "steps": 3})).await?.json().await?;
     let start = format!("data:image/png;base64,{}", first["images"][0].as_str().expect("base64"));
     let body = json!({"prompt": "a red car", "init_images": [start], "denoising_strength": 0.5, "steps": 4});
-    let answer = server.post("/sdapi/v1/img2img", &body).await?;
+    let answer = post(&app, "/sdapi/v1/img2img", &body).await?;
     assert_eq!(answer.status(), StatusCode::OK);
     let answer: Value = answer.json().await?;
     assert_eq!(answer["images"].as_array().map(Vec::len), Some(1));
     let body = json!({"prompt": "a red car", "init_images": ["bm8gcGljdHVyZQ=="]});
-    assert_eq!(server.post("/sdapi/v1/img2img", &body).await?.status(), StatusCode::BAD_REQUEST);
-    server.stop().await
+    assert_eq!(post(&app, "/sdapi/v1/img2img", &body).await?.status(), StatusCode::BAD_REQUEST);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_ones_own_drawing_and_nobody_elses() -> anyhow::Result<()> {
-    let server = Server::start().await?;
+    let app = TestApp::start().await;
     let body = json!({"prompt": "a cat", "batch_size": 4, "steps": LONG});
-    let request = server.client.post(format!("{}/sdapi/v1/txt2img", server.url)).json(&body);
+    let request = app.ask(Method::POST, "/sdapi/v1/txt2img").basic_auth("me", Some("any")).json(&body);
     let drawing = tokio::spawn(request.send());
+    let begun = std::time::Instant::now();
     let job = loop {
-        let progress = server.json("/sdapi/v1/progress").await?;
+        assert!(begun.elapsed() < PATIENCE, "nothing is ever drawn");
+        let progress = get(&app, "/sdapi/v1/progress").await?;
         if progress["progress"].as_f64() > Some(0.0) {
             break progress["state"]["job"].clone();
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
-    let stranger = Client::new();
-    let interrupt = format!("{}/sdapi/v1/interrupt", server.url);
-    assert_eq!(stranger.post(&interrupt).send().await?.status(), StatusCode::OK);
-    let progress = server.json("/sdapi/v1/progress").await?;
+    let stranger = app.as_owner("stranger", Method::POST, "/sdapi/v1/interrupt").send().await?;
+    assert_eq!(stranger.status(), StatusCode::OK);
+    let progress = get(&app, "/sdapi/v1/progress").await?;
     assert_eq!(progress["state"]["job"], job, "a stranger's interrupt changes nothing");
-    assert_eq!(server.client.post(&interrupt).send().await?.status(), StatusCode::OK);
+    assert_eq!(post(&app, "/sdapi/v1/interrupt", &json!({})).await?.status(), StatusCode::OK);
     let answer: Value = drawing.await??.error_for_status()?.json().await?;
     let info: Value = serde_json::from_str(answer["info"].as_str().expect("JSON in a text"))?;
     assert_eq!(info["interrupted"], true);
-    server.stop().await
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_have_the_form_of_the_api_that_is_imitated() -> anyhow::Result<()> {
-    let server = Server::start().await?;
+    let app = TestApp::start().await;
     let cases = [
         ("/sdapi/v1/txt2img", json!({"prompt": "a", "sampler_name": "Heun"}), StatusCode::BAD_REQUEST, "detail"),
         ("/sdapi/v1/options", json!({"sd_model_checkpoint": "sd-v1-5"}), StatusCode::NOT_FOUND, "detail"),
@@ -156,13 +116,13 @@ async fn errors_have_the_form_of_the_api_that_is_imitated() -> anyhow::Result<()
         ("/models/sd-v1-5", json!({"inputs": "a"}), StatusCode::NOT_FOUND, "error"),
     ];
     for (path, body, status, field) in cases {
-        let answer = server.post(path, &body).await?;
+        let answer = post(&app, path, &body).await?;
         assert_eq!(answer.status(), status, "{path}");
         let told: Value = answer.json().await?;
         assert!(told[field].is_string(), "{path}: {told}");
     }
-    assert!(server.client.get(&server.url).send().await?.text().await?.contains("<title>Plaudit</title>"));
-    server.stop().await
+    assert!(app.get("/").await.text().await?.contains("<title>Plaudit</title>"));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,12 +132,11 @@ async fn a_key_as_password_opens_what_keys_lock() -> anyhow::Result<()> {
     let (_, key) = store.create_key("open-webui", plaudit::domain::Role::Client).await?;
     store.close().await;
     drop(store);
-    let server = Server::on(data).await?;
-    let options = format!("{}/sdapi/v1/options", server.url);
-    let ask = |password: String| Client::new().get(&options).basic_auth("user", Some(password)).send();
+    let app = TestApp::over(data, &[]).await;
+    let ask = |password: String| app.ask(Method::GET, "/sdapi/v1/options").basic_auth("user", Some(password)).send();
     assert_eq!(ask(key).await?.status(), StatusCode::OK);
     let refused = ask("wrong".to_owned()).await?;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert!(refused.json::<Value>().await?["detail"].is_string());
-    server.stop().await
+    Ok(())
 }

@@ -1,0 +1,12 @@
+//! The HTTP API over the bundled pack, as clients meet it.
+#![allow(missing_docs, unreachable_pub)]
+
+mod compat;
+mod document;
+mod edits;
+mod generations;
+mod harness;
+mod jobs;
+mod owners;
+mod protocol;
+mod stopping;
