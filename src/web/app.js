@@ -41,7 +41,7 @@ function forget(id) { write("plaudit.jobs", remembered().filter((job) => job.id 
 
 const ADVICE = {
   unreachable: "Check that it is running and that you are online, then try again.",
-  invalid_api_key: "Enter a valid API key, then draw again.",
+  invalid_api_key: "Enter it above the Draw button, then draw again.",
   size_not_supported: "Choose another size under “More settings”.",
   rate_limited: "Wait a moment, then draw again.",
   overloaded: "Many people are drawing. Try again in a little while, or with fewer pictures or steps.",
@@ -52,9 +52,12 @@ const ADVICE = {
   internal_error: "Try again; if it stays, tell the operator.",
 };
 
+/// What the server tells programs, told to people.
+const PLAIN = { invalid_api_key: "This server wants a valid API key." };
+
 class Problem extends Error {
   constructor(status, { code, message } = {}, retryAfter = null) {
-    super(message || `The server answered ${status}.`);
+    super(PLAIN[code] || message || `The server answered ${status}.`);
     Object.assign(this, { status, code: code || "internal_error", retryAfter });
   }
   get words() {

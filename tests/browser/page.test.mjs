@@ -52,7 +52,10 @@ test("a prompt becomes pictures, with progress and previews on the way", async (
   await page.waitForFunction(() => document.querySelectorAll(".job .tile[data-id]").length === 4);
   await page.waitForFunction(() => [...document.querySelectorAll(".job img")].every((image) => image.naturalWidth > 0));
   await page.getByText("Done.").waitFor();
-  if (screenshot) await page.screenshot({ path: screenshot });
+  if (screenshot) {
+    await page.setViewportSize({ width: 1200, height: 600 });
+    await page.screenshot({ path: screenshot });
+  }
 });
 
 test("a reload goes on with the running job and finds its pictures", async () => {
