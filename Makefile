@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run draw test slow lint doc bench fixtures deny
+.PHONY: help setup run draw test slow lint doc bench fixtures deny dist
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ lint: ## Formatting, clippy and docs, warnings as errors
 
 deny: ## Licences and duplicate dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources
+
+dist: setup ## An archive that runs without Rust or Python: binary, ONNX Runtime, pack, licences (then: scripts/test-dist.sh)
+	@bash scripts/dist.sh
 
 bench: setup ## The figures of the README (PYTHON, OPTIMUM_PYTHON: see benches/run.sh)
 	@bash benches/run.sh

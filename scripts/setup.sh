@@ -54,22 +54,25 @@ with_curl() {
   curl -fsSL -o "$work/onnxruntime.whl" "${link%%#*}"
 }
 
-is_pinned "$library" && exit 0
+licences=.ort/onnxruntime-licences # for whoever passes the library on (scripts/dist.sh)
+is_pinned "$library" && [ -d "$licences" ] && exit 0
 mkdir -p .ort
 work=$(mktemp -d .ort/fetch.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 echo "setup: fetching ONNX Runtime $version (once; about 20 MB)"
 with_pip || with_curl
 if command -v unzip >/dev/null; then
-  unzip -q -j "$work"/*.whl 'onnxruntime/capi/libonnxruntime.*' -d "$work"
+  unzip -q -j "$work"/*.whl 'onnxruntime/capi/libonnxruntime.*' onnxruntime/LICENSE onnxruntime/ThirdPartyNotices.txt -d "$work"
 else
   python3 -m zipfile -e "$work"/*.whl "$work/wheel"
-  mv "$work"/wheel/onnxruntime/capi/libonnxruntime.* "$work"
+  mv "$work"/wheel/onnxruntime/{capi/libonnxruntime.*,LICENSE,ThirdPartyNotices.txt} "$work"
 fi
 fetched=$(find "$work" -maxdepth 1 -name 'libonnxruntime.*' | head -n 1)
 if ! is_pinned "$fetched"; then
   echo "setup: the library in the wheel has SHA-256 $(sha256 "$fetched"), pinned is $sha; nothing was installed" >&2
   exit 1
 fi
+mkdir -p "$licences"
+mv -f "$work/LICENSE" "$work/ThirdPartyNotices.txt" "$licences"
 mv -f "$fetched" "$library"
 echo "setup: $library is ready"

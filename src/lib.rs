@@ -12,3 +12,4 @@ mod python_json;
 pub mod runtime;
 pub mod settings;
 pub mod store;
+pub mod web;

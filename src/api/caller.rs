@@ -7,8 +7,11 @@
 //! | anything else | no | | a session of that name: clients that must send some key get on with any |
 //! | none | yes | not allowed | 401 |
 //! | none | else | | the session of the cookie; a new one, with `Set-Cookie`, where there is none |
+//!
+//! Under `/sdapi/` the password of `Authorization: Basic` is a key too: AUTOMATIC1111's clients know nothing else.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -18,7 +21,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::heade
 use sha2::{Digest, Sha256};
 
 use super::{
-    ApiError, Code,
+    ApiError, Code, compat,
     session::{self, Session},
 };
 use crate::{
@@ -65,7 +68,7 @@ async fn identify(request: &HttpRequest) -> Result<Caller, ApiError> {
         return Err(ApiError::internal("the application has no state"));
     };
     let bearer = bearer(request);
-    if let Some(key) = bearer
+    if let Some(key) = bearer.as_deref()
         && let Some(record) = state.store.find_key(key).await?
     {
         return Ok(Caller::of_owner(Owner::key(record.id), record.role));
@@ -98,10 +101,14 @@ fn owner(session: &Session) -> Owner {
 }
 
 /// Other schemes are somebody else's, such as a proxy's.
-fn bearer(request: &HttpRequest) -> Option<&str> {
+fn bearer(request: &HttpRequest) -> Option<Cow<'_, str>> {
     let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(key.trim().into());
+    }
+    let basic = scheme.eq_ignore_ascii_case("basic") && compat::takes_basic(request.path());
+    basic.then(|| compat::password(key.trim())).flatten().map(Cow::Owned)
 }
 
 /// Half a SHA-256 in hexadecimal: 128 bits name a session.

@@ -23,9 +23,14 @@ use super::generation::Rules;
         (name = "images", description = "Pictures from text and from pictures, as OpenAI's API has them"),
         (name = "jobs", description = "Generations that nobody waits for"),
         (name = "models", description = "What is served"),
+        (name = "compatibility", description = "Other programs' APIs over the same jobs: AUTOMATIC1111's and Hugging Face's"),
         (name = "operators", description = "Probes and metrics")
     ),
-    components(schemas(super::answer::ErrorEnvelope)),
+    components(schemas(
+        super::answer::ErrorEnvelope,
+        super::compat::A1111Error,
+        super::compat::HuggingFaceError
+    )),
     modifiers(&Key)
 )]
 struct Base;
@@ -55,6 +60,7 @@ pub(super) fn bounded(document: &Document, rules: &Rules) -> serde_json::Result<
         fields["num_inference_steps"]["maximum"] = rules.max_steps.into();
         fields["size"]["pattern"] = sizes(rules).into();
     }
+    super::compat::bound(schemas, rules);
     Ok(value)
 }
 

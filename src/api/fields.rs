@@ -101,6 +101,12 @@ impl Fields {
         names.iter().copied().filter(|name| self.take(name).is_some()).collect()
     }
 
+    /// Which of these are there and not off; they are taken.
+    pub(super) fn take_switched_on(&mut self, names: &[&'static str]) -> Vec<&'static str> {
+        let off = |value: &Value| *value == Value::Bool(false) || value.as_array().is_some_and(Vec::is_empty);
+        names.iter().copied().filter(|name| self.take(name).is_some_and(|value| !off(&value))).collect()
+    }
+
     /// Refuses what nobody took.
     pub(super) fn finish(self) -> Result<(), ApiError> {
         let Some(first) = self.values.keys().next() else { return Ok(()) };

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod caller;
+mod compat;
 mod document;
 mod error;
 mod fallback;
@@ -61,7 +62,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(health::v2_ready)
         .service(health::info)
         .service(health::metrics)
-        .service(document::served);
+        .service(document::served)
+        .configure(compat::routes);
 }
 
 /// The OpenAPI document of a server with these rules.
@@ -97,6 +99,7 @@ pub(crate) fn application(
         .into_utoipa_app()
         .configure(routes)
         .into_app()
+        .configure(crate::web::configure)
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
         .default_service(web::to(fallback::unmatched))

@@ -1,5 +1,6 @@
 //! The command line: a file a subcommand.
 
+mod doctor;
 mod generate;
 mod keys;
 mod pack;
@@ -26,6 +27,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Draw pictures of a prompt
     Generate(generate::Arguments),
+    /// Find out what is missing before a server can run
+    Doctor(doctor::Arguments),
     /// Make, check and describe packs
     Pack(pack::Arguments),
 }
@@ -70,6 +73,7 @@ impl Cli {
             Command::Serve(arguments) => serve::run(*arguments),
             Command::Keys(arguments) => keys::run(arguments),
             Command::Generate(arguments) => generate::run(arguments),
+            Command::Doctor(arguments) => doctor::run(arguments),
             Command::Pack(arguments) => pack::run(arguments),
         }
     }

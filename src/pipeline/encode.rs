@@ -53,7 +53,7 @@ impl Provenance<'_> {
 }
 
 /// AUTOMATIC1111's names.
-fn sampler(kind: SchedulerKind) -> &'static str {
+pub(crate) fn sampler(kind: SchedulerKind) -> &'static str {
     match kind {
         SchedulerKind::Ddim => "DDIM",
         SchedulerKind::Pndm => "PLMS",

@@ -25,9 +25,18 @@ impl Device {
     /// # Errors
     /// If ONNX Runtime's library is missing or unusable.
     pub fn auto() -> Result<Self, RuntimeError> {
+        environment()?;
         let gpu = Self::Cuda(0);
+        Ok(if gpu.check().is_ok() { gpu } else { Self::Cpu })
+    }
+
+    /// Whether its execution provider registers.
+    ///
+    /// # Errors
+    /// If ONNX Runtime's library or the device cannot be used.
+    pub fn check(self) -> Result<(), RuntimeError> {
         let builder = SessionBuilder::new(&environment()?).map_err(RuntimeError::run)?;
-        Ok(if gpu.register(builder).is_ok() { gpu } else { Self::Cpu })
+        self.register(builder).map(drop)
     }
 
     /// Adds the device's execution provider; one that does not register is an error, not a silent fall back.

@@ -13,9 +13,12 @@ const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The folder that `scripts/setup.sh` fills.
 const FETCHED: &str = ".ort";
 
-/// The library's path: `ORT_DYLIB_PATH`, else beside the executable, in `lib/` beside it, or in `.ort/` of the working
-/// directory or of one above it.
-pub(super) fn locate() -> Result<PathBuf, RuntimeError> {
+/// The library's path: `ORT_DYLIB_PATH`, else beside the executable, in `lib/` beside it or beside its folder, or in `.ort/`
+/// of the working directory or of one above it.
+///
+/// # Errors
+/// If there is no such file.
+pub fn locate() -> Result<PathBuf, RuntimeError> {
     let named = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let executable = std::env::current_exe().ok();
     let working = std::env::current_dir().ok();
@@ -28,7 +31,10 @@ pub(super) fn locate() -> Result<PathBuf, RuntimeError> {
 
 fn usual_places(executable_folder: Option<&Path>, working: Option<&Path>) -> Vec<PathBuf> {
     let file = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
-    let beside = executable_folder.into_iter().flat_map(|folder| [folder.join(&file), folder.join("lib").join(&file)]);
+    let beside = executable_folder.into_iter().flat_map(|folder| {
+        let with_lib = folder.ancestors().take(2).map(|folder| folder.join("lib"));
+        std::iter::once(folder.to_owned()).chain(with_lib).map(|folder| folder.join(&file))
+    });
     let fetched = working.into_iter().flat_map(Path::ancestors).map(|folder| folder.join(FETCHED).join(&file));
     beside.chain(fetched).collect()
 }
@@ -45,10 +51,11 @@ mod tests {
 
     #[test]
     fn looks_beside_the_executable_then_upwards_from_the_working_directory() {
-        let places = usual_places(Some(Path::new("/opt/plaudit")), Some(Path::new("/home/me")));
+        let places = usual_places(Some(Path::new("/opt/plaudit/bin")), Some(Path::new("/home/me")));
         let shown: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
         let file = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
-        let folders = ["/opt/plaudit", "/opt/plaudit/lib", "/home/me/.ort", "/home/.ort", "/.ort"];
+        let folders =
+            ["/opt/plaudit/bin", "/opt/plaudit/bin/lib", "/opt/plaudit/lib", "/home/me/.ort", "/home/.ort", "/.ort"];
         assert_eq!(shown, folders.map(|folder| format!("{folder}/{file}")));
     }
 

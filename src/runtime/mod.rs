@@ -27,6 +27,7 @@ pub use device::Device;
 pub use element::Element;
 pub use environment::{library_version, share_threads};
 pub use error::RuntimeError;
+pub use library::locate as library_path;
 pub use resident::{DeviceTensor, ResidentSession};
 pub use session::{Outputs, Session};
 pub use settings::{Optimization, SessionSettings};

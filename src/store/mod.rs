@@ -37,7 +37,7 @@ pub use events::{EventRecord, NewEvent};
 pub use images::ImageRecord;
 pub use jobs::{Ending, Found, JobRecord, NewJob};
 pub use keys::KeyRecord;
-pub use space::{Full, is_full};
+pub use space::{Full, free_bytes, is_full};
 pub use sweep::Swept;
 
 /// The state of a server under its `--data` directory. Cheap to clone.

@@ -52,7 +52,11 @@ impl Store {
     }
 }
 
-fn free_bytes(path: &Path) -> io::Result<u64> {
+/// Bytes that are free on the disk of a path.
+///
+/// # Errors
+/// If the system does not tell.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut facts = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: the path ends in NUL and `facts` has room for what the call writes.

@@ -1,6 +1,7 @@
 //! The HTTP API over the bundled pack, as clients meet it.
 #![allow(missing_docs, unreachable_pub)]
 
+mod compat;
 mod document;
 mod edits;
 mod generations;
