@@ -72,18 +72,57 @@ impl Metrics {
         let r = registry;
         Ok(Self {
             registry: registry.clone(),
-            requests_total: kept(r, IntCounterVec::new(opts("requests_total", "Answered requests"), &["route", "status"]))?,
-            requests_waiting: kept(r, IntGauge::with_opts(opts("requests_waiting", "Requests that wait for the denoiser")))?,
-            requests_running: kept(r, IntGauge::with_opts(opts("requests_running", "Requests with a row in the denoiser")))?,
-            queue_oldest_seconds: kept(r, Gauge::with_opts(opts("queue_oldest_seconds", "Age of the oldest request that waits")))?,
-            queue_seconds: kept(r, Histogram::with_opts(buckets("queue_seconds", "From admission to the first step", &SECONDS)))?,
-            request_seconds: kept(r, HistogramVec::new(buckets("request_seconds", "From a request to the end of its answer", &SECONDS), &["route"]))?,
-            first_preview_seconds: kept(r, Histogram::with_opts(buckets("first_preview_seconds", "From admission to the first preview", &SECONDS)))?,
-            stage_seconds: kept(r, HistogramVec::new(buckets("stage_seconds", "Time of a request in a stage", &SECONDS), &["stage"]))?,
-            step_rows: kept(r, Histogram::with_opts(buckets("step_rows", "Rows of a call of the denoiser, padding left out", &ROWS)))?,
-            padding_rows_total: kept(r, IntCounter::with_opts(opts("padding_rows_total", "Rows computed only to fill a batch")))?,
-            cancelled_total: kept(r, IntCounterVec::new(opts("cancelled_total", "Requests that ended early"), &["cause"]))?,
-            rejected_total: kept(r, IntCounterVec::new(opts("rejected_total", "Requests that were not taken"), &["reason"]))?,
+            requests_total: kept(
+                r,
+                IntCounterVec::new(opts("requests_total", "Answered requests"), &["route", "status"]),
+            )?,
+            requests_waiting: kept(
+                r,
+                IntGauge::with_opts(opts("requests_waiting", "Requests that wait for the denoiser")),
+            )?,
+            requests_running: kept(
+                r,
+                IntGauge::with_opts(opts("requests_running", "Requests with a row in the denoiser")),
+            )?,
+            queue_oldest_seconds: kept(
+                r,
+                Gauge::with_opts(opts("queue_oldest_seconds", "Age of the oldest request that waits")),
+            )?,
+            queue_seconds: kept(
+                r,
+                Histogram::with_opts(buckets("queue_seconds", "From admission to the first step", &SECONDS)),
+            )?,
+            request_seconds: kept(
+                r,
+                HistogramVec::new(
+                    buckets("request_seconds", "From a request to the end of its answer", &SECONDS),
+                    &["route"],
+                ),
+            )?,
+            first_preview_seconds: kept(
+                r,
+                Histogram::with_opts(buckets("first_preview_seconds", "From admission to the first preview", &SECONDS)),
+            )?,
+            stage_seconds: kept(
+                r,
+                HistogramVec::new(buckets("stage_seconds", "Time of a request in a stage", &SECONDS), &["stage"]),
+            )?,
+            step_rows: kept(
+                r,
+                Histogram::with_opts(buckets("step_rows", "Rows of a call of the denoiser, padding left out", &ROWS)),
+            )?,
+            padding_rows_total: kept(
+                r,
+                IntCounter::with_opts(opts("padding_rows_total", "Rows computed only to fill a batch")),
+            )?,
+            cancelled_total: kept(
+                r,
+                IntCounterVec::new(opts("cancelled_total", "Requests that ended early"), &["cause"]),
+            )?,
+            rejected_total: kept(
+                r,
+                IntCounterVec::new(opts("rejected_total", "Requests that were not taken"), &["reason"]),
+            )?,
             model_info: kept(r, IntGaugeVec::new(opts("model_info", "1 for what serves"), &["kind", "version"]))?,
         })
     }

@@ -2,13 +2,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use common::{Array, all_hold, arrays, golden, json, relative_l2};
+use image::RgbImage;
 use plaudit::{
     pack::{Pack, import},
     pipeline::{
-        Picture, Pipeline, PipelineSettings, Request, Warning,
+        Picture, Pipeline, PipelineSettings, Request, Start, Warning,
         schedule::{SchedulerConfig, SchedulerKind},
     },
     runtime::SessionSettings,
@@ -36,9 +37,27 @@ struct Run {
     width: usize,
     height: usize,
     moves: Option<String>,
+    #[serde(default)]
+    guidance_interval: Option<(f64, f64)>,
+    #[serde(default)]
+    strength: f64,
+    /// The picture to start from, by its name in the fixture.
+    #[serde(default)]
+    picture: Option<String>,
 }
 
 impl Run {
+    /// The request with the picture that it starts from, if any.
+    fn request_in(&self, arrays: &BTreeMap<String, Array>) -> Request {
+        let start = self.picture.as_ref().map(|name| {
+            let array = &arrays[&format!("picture/{name}")];
+            let (height, width) = (array.shape[0] as u32, array.shape[1] as u32);
+            let image = RgbImage::from_raw(width, height, array.u8().to_vec()).expect("a picture");
+            Start { image: Arc::new(image), strength: self.strength }
+        });
+        Request { start, ..self.request() }
+    }
+
     fn request(&self) -> Request {
         Request {
             prompt: self.prompt.clone(),
@@ -49,6 +68,7 @@ impl Run {
             guidance: self.guidance_scale,
             scheduler: Some(self.scheduler.parse().expect("a scheduler's name")),
             size: Some((self.width, self.height)),
+            guidance_interval: self.guidance_interval,
             ..Request::default()
         }
     }
@@ -86,7 +106,7 @@ fn all_agree(runs: &[Run], arrays: &BTreeMap<String, Array>, mut pipeline: Pipel
         if let Some(config) = &run.config {
             pipeline = pipeline.with_scheduler(SchedulerConfig::from_json(config).expect("a configuration"));
         }
-        match compare(run, &draw(&mut pipeline, &run.request())[0], arrays) {
+        match compare(run, &draw(&mut pipeline, &run.request_in(arrays))[0], arrays) {
             Ok(distance) => worst = worst.max(distance),
             Err(failure) => failures.push(failure),
         }
@@ -99,6 +119,18 @@ fn all_agree(runs: &[Run], arrays: &BTreeMap<String, Array>, mut pipeline: Pipel
 fn latents_and_pixels_are_those_of_diffusers() {
     let runs: Vec<Run> = json("runs.json");
     all_agree(&runs, &arrays("runs.safetensors"), pipeline("tiny_sd", &PipelineSettings::default()));
+}
+
+#[test]
+fn guidance_in_an_interval_of_the_calls_is_what_diffusers_makes_of_it() {
+    let runs: Vec<Run> = json("interval.json");
+    all_agree(&runs, &arrays("interval.safetensors"), pipeline("tiny_sd", &PipelineSettings::default()));
+}
+
+#[test]
+fn image_to_image_is_that_of_diffusers() {
+    let runs: Vec<Run> = json("img2img.json");
+    all_agree(&runs, &arrays("img2img.safetensors"), pipeline("tiny_sd", &PipelineSettings::default()));
 }
 
 #[test]

@@ -4,4 +4,4 @@ mod ids;
 mod owner;
 
 pub use ids::{IdError, ImageId, JobId, KeyId};
-pub use owner::{Owner, Role};
+pub use owner::{Owner, Role, UnknownRole};

@@ -1,6 +1,6 @@
 //! Who asked: what a job and its pictures belong to.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use super::KeyId;
 
@@ -13,6 +13,32 @@ pub enum Role {
     /// Everything, `/v1/admin` included.
     Admin,
 }
+
+impl Role {
+    /// Its name in the API, on the command line and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        [Self::Client, Self::Admin]
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| UnknownRole(text.to_owned()))
+    }
+}
+
+/// A text that names no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no role; there are client and admin")]
+pub struct UnknownRole(String);
 
 /// A key, or the anonymous session of a browser. Its text form is what the store keeps and what fairness counts by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

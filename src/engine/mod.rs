@@ -1,172 +1,46 @@
 //! Many requests, one denoiser: rows of different requests share each call of the UNet.
+//!
+//! An [`Order`] passes four files: [`Engine::submit`] writes it into the `book` (admission, fairness, deadlines);
+//! `prepare` makes its text features and first latents; `steps` batches the rows that are due, whatever their timesteps,
+//! schedulers, guidance scales and step counts, and steps each by its own schedule; `finish` decodes beside the loop.
+//! Each of the last three is a thread that owns its sessions. Whoever ordered hears [`Event`]s through a [`Ticket`]; dropping it
+//! takes the order's rows out before the next call.
 
+mod book;
+mod delivery;
+mod fairness;
+mod finish;
+mod job;
+mod order;
+mod prepare;
+mod preview;
+mod rate;
 mod settings;
+mod shared;
+mod steps;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use image::RgbImage;
-use tokio::sync::mpsc;
-
+use delivery::Delivery;
+pub use order::{Class, Event, Failure, Order, Refusal, Ticket, Timings};
+use prepare::Preparer;
 pub use settings::EngineSettings;
+use shared::Shared;
 
-use crate::pipeline::{PipelineError, Request, Warning};
-
-/// How urgent a request is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Class {
-    /// Somebody waits for it.
-    Interactive,
-    /// Nobody waits: it takes what is left.
-    Bulk,
-}
-
-/// A request for the engine.
-#[derive(Debug, Clone)]
-pub struct Order {
-    /// What to draw.
-    pub request: Request,
-    /// Who asks; requests of one client share its part of the engine.
-    pub client: Arc<str>,
-    /// How urgent it is.
-    pub class: Class,
-    /// After it the result is worthless.
-    pub deadline: Option<Instant>,
-    /// Previews of each picture on its way, 0 to 3.
-    pub previews: usize,
-    /// Draw it in calls of its own, so that not even a GPU's choice of kernel depends on neighbours.
-    pub deterministic: bool,
-}
-
-/// Why an order was not taken. Nothing was computed.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The request is one that this pack cannot do.
-    #[error(transparent)]
-    Invalid(#[from] PipelineError),
-    /// This client has as much waiting as it may.
-    #[error("this client has {waiting} row-steps waiting; {limit} are allowed")]
-    ClientFull {
-        /// Row-steps that wait.
-        waiting: u64,
-        /// What is allowed.
-        limit: u64,
-        /// When to come back, by the measured drain rate.
-        retry_after: Duration,
+use crate::{
+    metrics::Metrics,
+    pack::Pack,
+    pipeline::{
+        PipelineError,
+        parts::{Parts, Planner},
+        schedule::SchedulerKind,
     },
-    /// The queue is full.
-    #[error("the queue is full: {waiting} row-steps wait; {limit} are allowed")]
-    Full {
-        /// Row-steps that wait.
-        waiting: u64,
-        /// What is allowed.
-        limit: u64,
-        /// When to come back, by the measured drain rate.
-        retry_after: Duration,
-    },
-    /// It cannot be done before its deadline.
-    #[error("this would take {estimated:.1?}, which is past its deadline")]
-    Late {
-        /// Waiting and drawing, by the measured drain rate.
-        estimated: Duration,
-    },
-    /// The server is shutting down.
-    #[error("the server is shutting down")]
-    Draining,
-}
-
-/// Why an order that was taken ended without all its pictures.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// Its deadline passed.
-    #[error("the deadline passed after {done} of {total} steps")]
-    Deadline {
-        /// Picture-steps done.
-        done: usize,
-        /// Picture-steps in all.
-        total: usize,
-    },
-    /// Whoever asked cancelled it or went away.
-    #[error("cancelled")]
-    Cancelled,
-    /// The runtime failed; the message is for the log and the caller.
-    #[error("{0}")]
-    Runtime(String),
-}
-
-/// What happens to an order, in this order: `Started`, then `Progress` and `Preview` and `Picture` mixed, then `Finished`
-/// or `Failed`, once; nothing comes after those.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// Its first row joined the denoiser.
-    Started {
-        /// How long it waited.
-        queued: Duration,
-    },
-    /// A step of one of its pictures is done.
-    Progress {
-        /// Picture-steps done.
-        done: usize,
-        /// Picture-steps in all.
-        total: usize,
-    },
-    /// A cheap look at a picture on its way, at latent resolution times the enlargement that makes it full size.
-    Preview {
-        /// Which of the order's pictures, from 0.
-        picture: usize,
-        /// Which of this picture's previews, from 0.
-        number: usize,
-        /// What it shows.
-        image: RgbImage,
-    },
-    /// A picture is ready.
-    Picture {
-        /// Which of the order's pictures, from 0.
-        picture: usize,
-        /// Its generator's seed.
-        seed: u32,
-        /// What it shows; `None` where the safety checker withheld it.
-        image: Option<RgbImage>,
-    },
-    /// All pictures are there.
-    Finished {
-        /// What the caller should know though it is no error.
-        warnings: Vec<Warning>,
-        /// Where the time went.
-        timings: Timings,
-    },
-    /// It ended early.
-    Failed(Failure),
-}
-
-/// Where an order's time went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// From admission to the first step.
-    pub queued: Duration,
-    /// Tokens and text features.
-    pub text: Duration,
-    /// From the first step to the last.
-    pub steps: Duration,
-    /// Decoding and checking.
-    pub decode: Duration,
-}
-
-/// A taken order. Dropping it cancels the order.
-#[derive(Debug)]
-pub struct Ticket {
-    events: mpsc::UnboundedReceiver<Event>,
-}
-
-impl Ticket {
-    /// The next event; `None` after the last.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
-    }
-}
+    runtime::{Device, SessionSettings},
+};
 
 /// How busy the engine is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -195,54 +69,149 @@ pub struct ModelFacts {
     /// Width and height must be multiples of it.
     pub size_multiple: usize,
     /// The scheduler where a request names none.
-    pub scheduler: crate::pipeline::schedule::SchedulerKind,
+    pub scheduler: SchedulerKind,
     /// Whether it can start from a picture (has a VAE encoder).
     pub image_to_image: bool,
 }
 
-/// The step engine over one pack.
+/// The step engine over one pack. Dropping it stops its threads; orders in flight end as failed.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    shared: Arc<Shared>,
+    planner: Planner,
+    model: ModelFacts,
+    threads: Vec<JoinHandle<()>>,
+}
 
 impl Engine {
-    /// Opens a session for each component and starts the threads; returns when all are warm.
+    /// Opens a session for each component, warms the denoiser at every bucket, and starts the threads.
     ///
     /// # Errors
     /// A pack that cannot be used, a missing library or device.
     pub fn start(
-        _pack: &crate::pack::Pack,
-        _device: crate::runtime::Device,
-        _settings: &EngineSettings,
-        _metrics: crate::metrics::Metrics,
+        pack: &Pack,
+        device: Device,
+        settings: &EngineSettings,
+        metrics: Metrics,
     ) -> Result<Self, PipelineError> {
-        todo!()
+        crate::runtime::share_threads(settings.threads, settings.spinning);
+        let sessions = SessionSettings { device, shared_threads: true, ..SessionSettings::default() };
+        // A picture a call: it must not depend on what else is decoded.
+        const ONE_PICTURE: usize = 1;
+        let mut parts = Parts::open(pack, &sessions, ONE_PICTURE)?;
+        let model = model_facts(pack, &parts.planner)?;
+        let palette = preview::Palette::fit(&mut parts.decoder, parts.planner.limits.channels())?;
+        metrics.model_info.with_label_values(&["generator", &model.version]).set(1);
+        let shared = Arc::new(Shared::new(settings.clone(), metrics));
+        let planner = parts.planner.clone();
+        let threads = start_threads(&shared, parts, palette);
+        let engine = Self { shared, planner, model, threads };
+        engine.warm_up()?;
+        Ok(engine)
     }
 
     /// What it serves.
     pub fn model(&self) -> &ModelFacts {
-        todo!()
+        &self.model
     }
 
-    /// Orders ahead of a new one of this class and client, and a guess at how long it would take.
-    pub fn estimate(&self, _order: &Order) -> (usize, Duration) {
-        todo!()
+    /// Orders that wait before a new one, and how long it would take if all that is in the engine were done first.
+    ///
+    /// A request that the pack cannot do takes no time.
+    pub fn estimate(&self, order: &Order) -> (usize, Duration) {
+        let each = self.planner.plan(&order.request).map_or(0, |plan| plan.row_steps_after(0));
+        self.shared.book().estimate(each * order.request.count as u64)
     }
 
-    /// Admits an order, or says why not.
+    /// Admits an order, or says why not. Costs no model call.
     ///
     /// # Errors
     /// A request that the pack cannot do, or no room for it.
-    pub fn submit(&self, _order: Order) -> Result<Ticket, Refusal> {
-        todo!()
+    pub fn submit(&self, order: Order) -> Result<Ticket, Refusal> {
+        let plan = Arc::new(self.planner.plan(&order.request)?);
+        let admitted = self.shared.book().admit(order, plan, &self.shared.settings, Instant::now());
+        if let Err(refusal) = &admitted
+            && let Some(reason) = refusal.reason()
+        {
+            self.shared.metrics.rejected_total.with_label_values(&[reason]).inc();
+        }
+        self.shared.announce();
+        self.shared.gauge();
+        admitted
     }
 
     /// How busy it is.
     pub fn load(&self) -> Load {
-        todo!()
+        self.shared.gauge();
+        self.shared.book().load()
     }
 
     /// Takes no more orders; those that were taken are drawn.
     pub fn drain(&self) {
-        todo!()
+        self.shared.book().drain();
     }
+
+    /// Draws a picture of one step, so that the first request finds everything allocated and its rate known.
+    fn warm_up(&self) -> Result<(), PipelineError> {
+        use crate::pipeline::Request;
+        let request = Request { steps: 2, ..Request::default() };
+        let order = Order {
+            request,
+            client: "warm-up".into(),
+            class: Class::Interactive,
+            deadline: None,
+            previews: 0,
+            deterministic: false,
+        };
+        let Ok(mut ticket) = self.submit(order) else { return Ok(()) };
+        while let Some(event) = ticket.events.blocking_recv() {
+            if let Event::Failed(failure) = event {
+                return Err(PipelineError::WarmUp(failure.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.book().stopped = true;
+        self.shared.announce();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the engine had panicked");
+            }
+        }
+    }
+}
+
+fn model_facts(pack: &Pack, planner: &Planner) -> Result<ModelFacts, PipelineError> {
+    let version = pack.version();
+    Ok(ModelFacts {
+        name: version.split('@').next().unwrap_or_default().to_owned(),
+        version,
+        size: planner.limits.size,
+        size_multiple: planner.limits.multiple(),
+        scheduler: planner.default_scheduler()?,
+        image_to_image: planner.limits.image_to_image,
+    })
+}
+
+fn start_threads(shared: &Arc<Shared>, parts: Parts, palette: preview::Palette) -> Vec<JoinHandle<()>> {
+    let Parts { text_encoder, denoiser, decoder, image_encoder, safety, planner, tokenizer } = parts;
+    let features = moka::sync::Cache::new(shared.settings.prompt_cache);
+    let preparer = Preparer { tokenizer, text_encoder, image_encoder, planner, features };
+    let finisher = finish::Finisher { decoder, safety, palette };
+    let (finish, work) = mpsc::sync_channel(shared.settings.max_undecoded);
+    let (for_steps, for_preparing) = (shared.clone(), shared.clone());
+    vec![
+        named("steps", move || steps::run(&for_steps, denoiser, &finish)),
+        named("prepare", move || prepare::run(&for_preparing, preparer)),
+        named("finish", move || finish::run(&work, finisher)),
+    ]
+}
+
+fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    // The system refuses a thread only when it is out of memory, and then nothing can be served.
+    std::thread::Builder::new().name(format!("engine-{name}")).spawn(run).expect("a thread can be started")
 }

@@ -5,18 +5,83 @@
 #[command(next_help_heading = "Engine")]
 pub struct EngineSettings {
     /// Rows in one call of the denoiser at most; a guided picture takes two
-    #[arg(id = "engine.max_rows", long = "engine-max-rows", env = "PLAUDIT_ENGINE_MAX_ROWS", default_value_t = 16, value_name = "ROWS")]
+    #[arg(
+        id = "engine.max_rows",
+        long = "engine-max-rows",
+        env = "PLAUDIT_ENGINE_MAX_ROWS",
+        default_value_t = 16,
+        value_name = "ROWS"
+    )]
     pub max_rows: usize,
     /// Row-steps that may wait in all; a guided picture of 20 steps is 40. Above it requests are refused with 503
-    #[arg(id = "engine.max_queue", long = "engine-max-queue", env = "PLAUDIT_ENGINE_MAX_QUEUE", default_value_t = 20_000, value_name = "ROW-STEPS")]
+    #[arg(
+        id = "engine.max_queue",
+        long = "engine-max-queue",
+        env = "PLAUDIT_ENGINE_MAX_QUEUE",
+        default_value_t = 20_000,
+        value_name = "ROW-STEPS"
+    )]
     pub max_queue: u64,
     /// Row-steps that one client may have waiting. Above it its requests are refused with 429
-    #[arg(id = "engine.max_queue_per_client", long = "engine-max-queue-per-client", env = "PLAUDIT_ENGINE_MAX_QUEUE_PER_CLIENT", default_value_t = 10_000, value_name = "ROW-STEPS")]
+    #[arg(
+        id = "engine.max_queue_per_client",
+        long = "engine-max-queue-per-client",
+        env = "PLAUDIT_ENGINE_MAX_QUEUE_PER_CLIENT",
+        default_value_t = 10_000,
+        value_name = "ROW-STEPS"
+    )]
     pub max_queue_per_client: u64,
+    /// Sizes that a call of the denoiser is padded to, rising, separated by commas; above the largest nothing is padded. On a
+    /// processor two suffice for pictures that do not depend on their neighbours; a GPU likes few sizes
+    #[arg(
+        id = "engine.buckets",
+        long = "engine-buckets",
+        env = "PLAUDIT_ENGINE_BUCKETS",
+        default_value = "2",
+        value_delimiter = ',',
+        value_name = "ROWS"
+    )]
+    pub buckets: Vec<usize>,
+    /// Denoised pictures that may wait for decoding before the denoiser is held back
+    #[arg(
+        id = "engine.max_undecoded",
+        long = "engine-max-undecoded",
+        env = "PLAUDIT_ENGINE_MAX_UNDECODED",
+        default_value_t = 64,
+        value_name = "PICTURES"
+    )]
+    pub max_undecoded: usize,
+    /// Idle threads wait busily: quicker on cores of one's own, wasteful on shared ones
+    #[arg(id = "engine.spinning", long = "engine-spinning", env = "PLAUDIT_ENGINE_SPINNING", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub spinning: bool,
     /// Threads inside one operator; 0: one for each core
-    #[arg(id = "engine.threads", long = "engine-threads", env = "PLAUDIT_ENGINE_THREADS", default_value_t = 0, value_name = "THREADS")]
+    #[arg(
+        id = "engine.threads",
+        long = "engine-threads",
+        env = "PLAUDIT_ENGINE_THREADS",
+        default_value_t = 0,
+        value_name = "THREADS"
+    )]
     pub threads: usize,
     /// Prompts whose text features are kept
-    #[arg(id = "engine.prompt_cache", long = "engine-prompt-cache", env = "PLAUDIT_ENGINE_PROMPT_CACHE", default_value_t = 1024, value_name = "PROMPTS")]
+    #[arg(
+        id = "engine.prompt_cache",
+        long = "engine-prompt-cache",
+        env = "PLAUDIT_ENGINE_PROMPT_CACHE",
+        default_value_t = 1024,
+        value_name = "PROMPTS"
+    )]
     pub prompt_cache: u64,
+}
+
+impl Default for EngineSettings {
+    /// What the command line has as defaults.
+    fn default() -> Self {
+        #[derive(clap::Parser)]
+        struct Defaults {
+            #[command(flatten)]
+            settings: EngineSettings,
+        }
+        <Defaults as clap::Parser>::parse_from(["defaults"]).settings
+    }
 }

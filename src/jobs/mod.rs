@@ -1,309 +1,39 @@
 //! Every generation is a job: admitted, followed by any number of listeners, kept for a while, cancelled within a step.
 //!
-//! The state machine, in the store and in memory alike:
+//! The state machine. The store has `queued` until the end: which of the unfinished ones run is known in memory only, and is
+//! worth nothing after a restart.
 //!
 //! | from | event | to |
 //! |---|---|---|
 //! | | admitted | `queued` |
 //! | `queued` | first step | `running` |
 //! | `queued`, `running` | last picture | `completed` |
-//! | `queued`, `running` | deadline, failure of the runtime | `failed` |
+//! | `queued`, `running` | deadline, full disk, failure of the runtime | `failed` |
 //! | `queued`, `running` | `DELETE`, or the last listener left and `keep` is false | `cancelled` |
+//! | `queued`, `running` | the server stops and `keep` is false | `cancelled` |
 //! | `queued`, `running` | the server stops and `keep` is true | `queued`, resumed at the next start |
+//!
+//! Races it guards: the end is written to the store before anybody hears of it, so whoever hears of it can fetch it; a job that
+//! is being called off takes no new listeners, so a repeated request with its `Idempotency-Key` waits for its end and becomes a
+//! job of its own; a row that has ended is never changed.
 
+mod admit;
+mod drain;
+mod encode;
+mod listener;
+mod live;
+mod model;
+mod resume;
+mod run;
+mod service;
 mod settings;
+mod stored;
+mod upkeep;
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-
-pub use settings::JobSettings;
-
-use crate::{
-    domain::{ImageId, JobId, Owner},
-    engine::{Engine, Order, Refusal},
-    metrics::Metrics,
-    store::Store,
+pub use listener::Listener;
+pub use model::{
+    ImageFormat, JobError, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission,
+    SubmitError, UnknownName,
 };
-
-/// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobState {
-    /// Waits for the denoiser.
-    Queued,
-    /// Has rows in the denoiser.
-    Running,
-    /// All pictures are there.
-    Completed,
-    /// Ended without its pictures; the failure tells why.
-    Failed,
-    /// Someone called it off.
-    Cancelled,
-}
-
-/// Coding of a picture's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ImageFormat {
-    /// Lossless, with the parameters in text chunks.
-    #[default]
-    Png,
-    /// Lossless WebP.
-    Webp,
-    /// JPEG, quality 95.
-    Jpeg,
-}
-
-/// A generation to be made into a job.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    /// Whose it is.
-    pub owner: Owner,
-    /// What the engine is to draw.
-    pub order: Order,
-    /// How pictures are coded.
-    pub format: ImageFormat,
-    /// Draw on when the last listener leaves, and resume after a restart.
-    pub keep: bool,
-    /// Whom the pictures are for, as the caller names them.
-    pub rater: Option<String>,
-    /// The caller's `Idempotency-Key`, with a SHA-256 of the request's body.
-    pub idempotency: Option<(String, [u8; 32])>,
-    /// The model's name as the caller knows it.
-    pub model: String,
-    /// Warnings that the caller should get beside the engine's.
-    pub warnings: Vec<String>,
-}
-
-/// Why there is no job.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// The engine did not take it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The same `Idempotency-Key` came with another body.
-    #[error("this Idempotency-Key was used with another request")]
-    IdempotencyMismatch,
-    /// The disk, or the quota of pictures, is full.
-    #[error("no room is left to keep pictures: {0}")]
-    DiskFull(String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] anyhow::Error),
-}
-
-/// Why a job cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// There is none of this name, or it is somebody else's.
-    #[error("there is no job {0}")]
-    NotFound(JobId),
-    /// Its time to live is over.
-    #[error("the job {0} has expired")]
-    Expired(JobId),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] anyhow::Error),
-}
-
-/// A picture that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MadeImage {
-    /// Its name; the bytes are under it as long as they live.
-    pub id: ImageId,
-    /// Which of the job's pictures, from 0.
-    pub index: usize,
-    /// Its generator's seed.
-    pub seed: u32,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Coding of the bytes.
-    pub format: ImageFormat,
-    /// The coded picture; `None` where the safety checker withheld it.
-    pub bytes: Option<Bytes>,
-}
-
-/// What a job made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobResult {
-    /// Unix seconds.
-    pub created: i64,
-    /// The model's name as the caller knows it.
-    pub model: String,
-    /// `name@hash` of the pack that drew.
-    pub model_version: String,
-    /// In the order of their seeds.
-    pub images: Vec<MadeImage>,
-    /// What the caller should know though it is no error.
-    pub warnings: Vec<String>,
-}
-
-/// Why a job failed, in the API's codes.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct JobFailure {
-    /// `deadline_exceeded` or `internal_error`.
-    pub code: String,
-    /// For people.
-    pub message: String,
-}
-
-/// What happens to a job. Sequence numbers are dense from 1, so that a listener can go on where it was cut off.
-#[derive(Debug, Clone)]
-pub struct JobEvent {
-    /// Position in the job's history.
-    pub sequence: u64,
-    /// What happened.
-    pub kind: JobEventKind,
-}
-
-/// Kinds of [`JobEvent`].
-#[derive(Debug, Clone)]
-pub enum JobEventKind {
-    /// It waits, or its place changed.
-    Queued {
-        /// Orders before it.
-        position: usize,
-        /// Seconds until it is likely done.
-        estimated_seconds: f64,
-    },
-    /// Its first row joined the denoiser.
-    Started,
-    /// Picture-steps done, and in all.
-    Progress {
-        /// Done.
-        done: usize,
-        /// In all.
-        total: usize,
-    },
-    /// A cheap look at a picture on its way, coded in the job's format.
-    Preview {
-        /// Which picture.
-        picture: usize,
-        /// Which of its previews.
-        number: usize,
-        /// The coded preview.
-        bytes: Bytes,
-    },
-    /// A picture is ready.
-    Picture(MadeImage),
-    /// The end: all pictures.
-    Completed(Arc<JobResult>),
-    /// The end: without.
-    Failed(JobFailure),
-    /// The end: called off.
-    Cancelled,
-}
-
-/// A job as its owner sees it.
-#[derive(Debug, Clone)]
-pub struct JobView {
-    /// Its name.
-    pub id: JobId,
-    /// Where it stands.
-    pub state: JobState,
-    /// Orders before it, while it waits.
-    pub queue_position: Option<usize>,
-    /// Seconds until it is likely done, until it is.
-    pub estimated_seconds: Option<f64>,
-    /// Picture-steps done, and in all.
-    pub progress: (usize, usize),
-    /// The prompt.
-    pub prompt: String,
-    /// Unix seconds.
-    pub created: i64,
-    /// Unix seconds, once it ended.
-    pub finished: Option<i64>,
-    /// What it made, once completed; the bytes of pictures only where they are still kept.
-    pub result: Option<Arc<JobResult>>,
-    /// Why it failed, if it did.
-    pub failure: Option<JobFailure>,
-}
-
-/// All jobs of a server.
-#[derive(Debug, Clone)]
-pub struct Jobs {}
-
-/// Someone who hears what happens to a job. When the last listener of a job is dropped and it is not kept, it is cancelled.
-#[derive(Debug)]
-pub struct Listener {
-    /// The job.
-    pub id: JobId,
-    /// The job was there already, found by its `Idempotency-Key`.
-    pub replayed: bool,
-}
-
-impl Listener {
-    /// The next event; `None` after the last.
-    pub async fn next(&mut self) -> Option<JobEvent> {
-        todo!()
-    }
-}
-
-impl Jobs {
-    /// Takes up kept jobs that an earlier process left queued.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn open(
-        _store: Store,
-        _engine: Arc<Engine>,
-        _metrics: Metrics,
-        _settings: JobSettings,
-    ) -> anyhow::Result<Self> {
-        todo!()
-    }
-
-    /// Makes a job, or finds the one made under the same `Idempotency-Key`. The listener hears everything from the start.
-    ///
-    /// # Errors
-    /// See [`SubmitError`].
-    pub async fn submit(&self, _submission: Submission) -> Result<Listener, SubmitError> {
-        todo!()
-    }
-
-    /// Listens to a job, from the event after `after` (0: from the start).
-    ///
-    /// # Errors
-    /// See [`JobError`].
-    pub async fn follow(&self, _owner: &Owner, _id: JobId, _after: u64) -> Result<Listener, JobError> {
-        todo!()
-    }
-
-    /// Where a job stands.
-    ///
-    /// # Errors
-    /// See [`JobError`].
-    pub async fn view(&self, _owner: &Owner, _id: JobId) -> Result<JobView, JobError> {
-        todo!()
-    }
-
-    /// An owner's jobs, the newest first, at most `limit`, those made before `before`.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn list(
-        &self,
-        _owner: &Owner,
-        _state: Option<JobState>,
-        _limit: usize,
-        _before: Option<JobId>,
-    ) -> anyhow::Result<Vec<JobView>> {
-        todo!()
-    }
-
-    /// Calls a job off; one that has ended stays as it is.
-    ///
-    /// # Errors
-    /// See [`JobError`].
-    pub async fn cancel(&self, _owner: &Owner, _id: JobId) -> Result<JobView, JobError> {
-        todo!()
-    }
-
-    /// Takes no more jobs and waits until those in flight are done; queued kept ones stay for the next start.
-    pub async fn drain(&self, _grace: std::time::Duration) {
-        todo!()
-    }
-}
+pub use service::Jobs;
+pub use settings::JobSettings;

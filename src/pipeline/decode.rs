@@ -13,7 +13,7 @@ const COLOURS: usize = 3;
 
 /// The VAE's decoder.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(crate) struct Decoder {
     session: Session,
     scaling: f32,
     shift: f32,
@@ -22,12 +22,12 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// `scaling` and `shift`: what latents were multiplied by and reduced by after encoding.
-    pub(super) fn new(session: Session, scaling: f64, shift: f64, batch_cells: usize) -> Self {
+    pub(crate) fn new(session: Session, scaling: f64, shift: f64, batch_cells: usize) -> Self {
         Self { session, scaling: scaling as f32, shift: shift as f32, batch_cells }
     }
 
     /// Decodes latents `[channels, height, width]`, as many in one call as the budget of latent cells allows.
-    pub(super) fn decode(&mut self, shape: [usize; 3], latents: &[&[f32]]) -> Result<Vec<RgbImage>, PipelineError> {
+    pub(crate) fn decode(&mut self, shape: [usize; 3], latents: &[&[f32]]) -> Result<Vec<RgbImage>, PipelineError> {
         let pictures = (self.batch_cells / (shape[1] * shape[2])).max(1);
         let mut decoded = Vec::with_capacity(latents.len());
         for latents in latents.chunks(pictures) {

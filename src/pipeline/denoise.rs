@@ -1,6 +1,11 @@
 //! The denoising loop, with classifier-free guidance (Ho and Salimans 2022).
 
-use super::{PipelineError, Plan, noise::NoiseGenerator, schedule::ScheduleState, text_encoder::Features};
+use std::sync::Arc;
+
+use super::{
+    PipelineError, Plan, image_encoder::Posterior, noise::NoiseGenerator, schedule::ScheduleState,
+    text_encoder::Prompted,
+};
 use crate::{
     pack::Component,
     runtime::{Session, View},
@@ -8,29 +13,82 @@ use crate::{
 
 /// The denoiser of a pack.
 #[derive(Debug)]
-pub(super) struct Denoiser {
+pub(crate) struct Denoiser {
     session: Session,
-    batch_cells: usize,
+    buffers: Buffers,
 }
 
-/// One picture on its way: its latent, what its scheduler remembers, and its own generator.
+/// One picture on its way: its plan and prompt, its latent, what its scheduler remembers, and its own generator.
 #[derive(Debug)]
-pub(super) struct Row {
-    /// f32 `[channels, height, width]`.
-    pub(super) latent: Vec<f32>,
+pub(crate) struct Row {
+    plan: Arc<Plan>,
+    text: Arc<Prompted>,
+    latent: Vec<f32>,
     state: ScheduleState,
     generator: NoiseGenerator,
+    seed: u32,
+    call: usize,
 }
 
 impl Row {
-    /// Pure noise of the plan's first σ, drawn from the seed.
-    pub(super) fn new(plan: &Plan, seed: u32) -> Self {
+    /// Pure noise of the plan's first σ, drawn from the seed; or a picture's latent, drawn and noised, in diffusers' order:
+    /// first the posterior's noise, then the schedule's.
+    pub(crate) fn new(plan: &Arc<Plan>, text: &Arc<Prompted>, seed: u32, start: Option<&Posterior>) -> Self {
         let mut generator = NoiseGenerator::new(seed);
-        let mut latent = generator.normals(plan.latent.iter().product());
-        for x in &mut latent {
-            *x *= plan.schedule.init_noise_sigma();
-        }
-        Self { latent, state: plan.schedule.state(), generator }
+        let size = plan.latent.iter().product();
+        let latent = match start {
+            None => {
+                let mut noise = generator.normals(size);
+                noise.iter_mut().for_each(|x| *x *= plan.schedule.init_noise_sigma());
+                noise
+            }
+            Some(posterior) => {
+                let clean = posterior.sample(&generator.normals(size));
+                plan.schedule.noised(0, &clean, &generator.normals(size))
+            }
+        };
+        let state = plan.schedule.state();
+        Self { plan: plan.clone(), text: text.clone(), latent, state, generator, seed, call: 0 }
+    }
+
+    /// f32 `[channels, height, width]`.
+    pub(crate) fn latent(&self) -> &[f32] {
+        &self.latent
+    }
+
+    /// Of its own generator.
+    pub(crate) fn seed(&self) -> u32 {
+        self.seed
+    }
+
+    /// The latent, given up.
+    pub(crate) fn into_latent(self) -> Vec<f32> {
+        self.latent
+    }
+
+    /// Channels, height and width in cells.
+    pub(crate) fn shape(&self) -> [usize; 3] {
+        self.plan.latent
+    }
+
+    /// Calls of the denoiser done.
+    pub(crate) fn done(&self) -> usize {
+        self.call
+    }
+
+    /// Whether it has had all its calls.
+    pub(crate) fn is_done(&self) -> bool {
+        self.call == self.plan.calls()
+    }
+
+    /// Rows of the denoiser that its next call takes.
+    pub(crate) fn width(&self) -> usize {
+        self.plan.rows_at(self.call)
+    }
+
+    /// x̂₀ by the last call's output, given with the latent that the denoiser saw.
+    fn estimate(&self, output: &[f32], seen: &[f32]) -> Vec<f32> {
+        self.plan.schedule.estimate(self.call, output, seen)
     }
 }
 
@@ -46,98 +104,94 @@ pub struct Progress {
 /// Who is told of progress.
 pub type Watch<'a> = dyn FnMut(Progress) + 'a;
 
-impl Denoiser {
-    pub(super) fn new(session: Session, batch_cells: usize) -> Self {
-        Self { session, batch_cells }
-    }
-
-    /// Denoises all rows, as many pictures in one call as the budget of latent cells allows.
-    pub(super) fn denoise(
-        &mut self,
-        plan: &Plan,
-        text: &Features,
-        rows: &mut [Row],
-        watch: &mut Watch<'_>,
-    ) -> Result<(), PipelineError> {
-        let [_, height, width] = plan.latent;
-        let pictures = (self.batch_cells / (height * width * plan.halves())).max(1);
-        let calls = plan.schedule.timesteps().len();
-        let mut progress = Progress { done: 0, total: calls * rows.len() };
-        // Even batches: nine pictures as 5 + 4, not 8 + 1.
-        let batches = rows.len().div_ceil(pictures).max(1);
-        for rows in rows.chunks_mut(rows.len().div_ceil(batches).max(1)) {
-            let mut batch = Batch::new(plan, text, rows.len());
-            for call in 0..calls {
-                batch.step(&mut self.session, plan, call, rows)?;
-                progress.done += rows.len();
-                watch(progress);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The buffers of one batch, reused from call to call.
-struct Batch {
-    /// f32 `[halves · pictures, channels, height, width]`, the prompt's half before the negative prompt's, as in `Features`.
+/// What the denoiser reads, reused from call to call: first every row with its prompt, then the guided ones again with
+/// their negative prompts, then padding.
+#[derive(Debug, Default)]
+struct Buffers {
+    /// f32 `[batch, channels, height, width]`.
     sample: Vec<f32>,
-    /// f32 `[halves · pictures]`.
+    /// f32 `[batch]`.
     timestep: Vec<f32>,
-    /// f32 `[halves · pictures, tokens, width]`.
+    /// f32 `[batch, tokens, width]`.
     text: Vec<f32>,
-    sample_shape: [usize; 4],
-    text_shape: [usize; 3],
     guided: Vec<f32>,
 }
 
-impl Batch {
-    fn new(plan: &Plan, text: &Features, pictures: usize) -> Self {
-        let rows = plan.halves() * pictures;
-        let [channels, height, width] = plan.latent;
-        let size = channels * height * width;
-        let halves = (0..plan.halves()).flat_map(|half| std::iter::repeat_n(text.row(half), pictures));
-        Self {
-            sample: vec![0.0; rows * size],
-            timestep: vec![0.0; rows],
-            text: halves.flatten().copied().collect(),
-            sample_shape: [rows, channels, height, width],
-            text_shape: [rows, text.shape[0], text.shape[1]],
-            guided: vec![0.0; size],
-        }
+impl Denoiser {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session, buffers: Buffers::default() }
     }
 
-    /// One call of the denoiser, then one step of every row.
-    fn step(&mut self, session: &mut Session, plan: &Plan, call: usize, rows: &mut [Row]) -> Result<(), PipelineError> {
-        let size = self.guided.len();
-        let half = rows.len() * size;
-        self.timestep.fill(plan.schedule.timesteps()[call]);
-        for (row, seen) in rows.iter().zip(self.sample.chunks_exact_mut(size)) {
-            seen.copy_from_slice(&plan.schedule.scale_input(call, &row.latent));
-        }
-        if plan.guidance.is_some() {
-            self.sample.copy_within(..half, half);
-        }
+    /// One call of the denoiser and one step of every row. The rows have latents of one shape and calls to come; each is at
+    /// a call of its own. `batch` is how many rows the denoiser is given, at least the rows' widths together; what is
+    /// above repeats the first row.
+    ///
+    /// For the rows whose numbers are in `looks`, the answer has x̂₀, in order.
+    pub(crate) fn step(
+        &mut self,
+        rows: &mut [&mut Row],
+        batch: usize,
+        looks: &[usize],
+    ) -> Result<Vec<Vec<f32>>, PipelineError> {
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let ([channels, height, width], [tokens, features]) = (first.shape(), first.text.shape());
+        let size = channels * height * width;
+        self.buffers.fill(rows, batch);
+        let buffers = &mut self.buffers;
+        let batch = buffers.timestep.len();
+        let (sample, text) = ([batch, channels, height, width], [batch, tokens, features]);
         let inputs = [
-            ("sample", View::new(&self.sample_shape, &self.sample)),
-            ("timestep", View::new(&self.sample_shape[..1], &self.timestep)),
-            ("encoder_hidden_states", View::new(&self.text_shape, &self.text)),
+            ("sample", View::new(&sample, &buffers.sample)),
+            ("timestep", View::new(&sample[..1], &buffers.timestep)),
+            ("encoder_hidden_states", View::new(&text, &buffers.text)),
         ];
-        let outputs = session.run_views(&inputs).map_err(PipelineError::component(Component::Unet))?;
-        let outputs = super::answer(&outputs, Component::Unet, "out_sample", self.sample.len())?;
-        let (conditional, unconditional) = outputs.split_at(half);
-        for (i, row) in rows.iter_mut().enumerate() {
-            let range = i * size..(i + 1) * size;
-            let output = match plan.guidance {
-                None => &conditional[range],
-                Some(scale) => {
-                    guide(scale, &conditional[range.clone()], &unconditional[range], &mut self.guided);
-                    &self.guided
+        let outputs = self.session.run_views(&inputs).map_err(PipelineError::component(Component::Unet))?;
+        let outputs = super::answer(&outputs, Component::Unet, "out_sample", batch * size)?;
+        let (with, mut without) = (outputs.chunks_exact(size), outputs.chunks_exact(size).skip(rows.len()));
+        let mut estimates = Vec::with_capacity(looks.len());
+        buffers.guided.resize(size, 0.0);
+        for (at, (row, with)) in rows.iter_mut().zip(with).enumerate() {
+            let output = match (row.plan.guidance_at(row.call), row.width() > 1) {
+                (Some(scale), true) => {
+                    let without = without.next().unwrap_or(with);
+                    guide(scale, with, without, &mut buffers.guided);
+                    &buffers.guided
                 }
+                _ => with,
             };
-            let Row { latent, state, generator } = row;
-            plan.schedule.step(state, call, output, latent, |noise| generator.fill(noise));
+            if looks.contains(&at) {
+                estimates.push(row.estimate(output, &buffers.sample[at * size..(at + 1) * size]));
+            }
+            let Row { plan, latent, state, generator, call, .. } = &mut **row;
+            plan.schedule.step(state, *call, output, latent, |noise| generator.fill(noise));
+            *call += 1;
         }
-        Ok(())
+        Ok(estimates)
+    }
+}
+
+impl Buffers {
+    fn fill(&mut self, rows: &[&mut Row], batch: usize) {
+        self.sample.clear();
+        self.timestep.clear();
+        self.text.clear();
+        for row in rows {
+            self.sample.extend_from_slice(&row.plan.schedule.scale_input(row.call, &row.latent));
+            self.timestep.push(row.plan.schedule.timesteps()[row.call]);
+            self.text.extend_from_slice(row.text.prompt.values());
+        }
+        let size = self.sample.len() / rows.len();
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.width() > 1) {
+            self.sample.extend_from_within(at * size..(at + 1) * size);
+            self.timestep.push(self.timestep[at]);
+            self.text.extend_from_slice(row.text.negative_values());
+        }
+        let features = self.text.len() / self.timestep.len();
+        while self.timestep.len() < batch {
+            self.sample.extend_from_within(..size);
+            self.timestep.push(self.timestep[0]);
+            self.text.extend_from_within(..features);
+        }
     }
 }
 

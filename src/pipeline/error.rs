@@ -19,6 +19,12 @@ pub enum PipelineError {
     Size { width: usize, height: usize, multiple: usize, own_width: usize, own_height: usize },
     #[error("a guidance scale of {0} is not a number that can be used")]
     Guidance(f32),
+    #[error("a guidance interval from {0} to {1} is not one of 0 ≤ start ≤ end ≤ 1")]
+    Interval(f64, f64),
+    #[error("a strength of {0} is outside of what can be done: above 0, at most 1")]
+    Strength(f64),
+    #[error("the first picture failed: {0}")]
+    WarmUp(String),
     #[error(transparent)]
     Environment(RuntimeError),
     #[error("{component}: {source}")]

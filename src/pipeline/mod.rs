@@ -3,33 +3,35 @@
 //! The same code runs any pack in Stable Diffusion v1.5's layout; sizes, lengths and factors come from the pack. Results are
 //! those of diffusers for the same seed, scheduler and steps (`tests/runs.rs`).
 
-mod decode;
-mod denoise;
+pub(crate) mod decode;
+pub(crate) mod denoise;
 pub mod encode;
 mod error;
+pub(crate) mod image_encoder;
 pub mod noise;
-mod request;
+pub(crate) mod parts;
+pub(crate) mod request;
+pub(crate) mod safety;
 pub mod schedule;
-mod text_encoder;
+pub(crate) mod text_encoder;
 pub mod tokenize;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use image::RgbImage;
 
-use decode::Decoder;
-use denoise::{Denoiser, Row};
+use denoise::Row;
 pub use denoise::{Progress, Watch};
 pub use error::PipelineError;
+use parts::Parts;
 use request::Plan;
 pub use request::{Request, Start, Warning};
 use schedule::{SchedulerConfig, SchedulerKind};
-use text_encoder::TextEncoder;
-use tokenize::{Tokenizer, Tokens};
+use text_encoder::Prompted;
 
 use crate::{
     pack::{Component, Pack},
-    runtime::{Device, Outputs, Session, SessionSettings},
+    runtime::{Device, Outputs, SessionSettings},
 };
 
 /// How a pipeline is set up.
@@ -56,12 +58,8 @@ impl Default for PipelineSettings {
 /// A pack made ready to draw.
 #[derive(Debug)]
 pub struct Pipeline {
-    tokenizer: Tokenizer,
-    text_encoder: TextEncoder,
-    denoiser: Denoiser,
-    decoder: Decoder,
-    scheduler: SchedulerConfig,
-    limits: request::Limits,
+    parts: Parts,
+    batch_cells: usize,
     version: String,
 }
 
@@ -91,21 +89,9 @@ impl Pipeline {
     /// # Errors
     /// A tokenizer or scheduler that cannot be used, a graph that the runtime refuses, a missing library or device.
     pub fn load(pack: &Pack, settings: &PipelineSettings) -> Result<Self, PipelineError> {
-        let session = |component| session(pack, component, settings);
-        Ok(Self {
-            tokenizer: Tokenizer::open(&pack.tokenizer())?,
-            text_encoder: TextEncoder::new(session(Component::TextEncoder)?),
-            denoiser: Denoiser::new(session(Component::Unet)?, settings.batch_cells),
-            decoder: Decoder::new(
-                session(Component::VaeDecoder)?,
-                pack.scaling_factor(),
-                request::shift_factor(pack.vae_config()),
-                settings.batch_cells,
-            ),
-            scheduler: SchedulerConfig::from_json(pack.scheduler())?,
-            limits: request::Limits::of(pack),
-            version: pack.version(),
-        })
+        let PipelineSettings { device, threads, batch_cells } = *settings;
+        let sessions = SessionSettings { device, threads, ..SessionSettings::default() };
+        Ok(Self { parts: Parts::open(pack, &sessions, batch_cells)?, batch_cells, version: pack.version() })
     }
 
     /// Draws what the request asks for; `watch` is told after every call of the denoiser.
@@ -113,14 +99,44 @@ impl Pipeline {
     /// # Errors
     /// A request that this pack cannot do, or a failure of the runtime.
     pub fn run(&mut self, request: &Request, watch: &mut Watch<'_>) -> Result<Generation, PipelineError> {
-        let plan = self.plan(request)?;
-        let prompts = self.tokenize(request, &plan)?;
-        let text = self.text_encoder.encode(&prompts.iter().collect::<Vec<_>>())?;
-        let mut rows: Vec<Row> = request.seeds().map(|seed| Row::new(&plan, seed)).collect();
-        self.denoiser.denoise(&plan, &text, &mut rows, watch)?;
-        let latents: Vec<&[f32]> = rows.iter().map(|row| row.latent.as_slice()).collect();
-        let pixels = self.decoder.decode(plan.latent, &latents)?;
-        Ok(Generation { pictures: pictures(request, rows, pixels), warnings: request::warnings(&prompts) })
+        let plan = Arc::new(self.parts.planner.plan(request)?);
+        let tokens = parts::tokenize(&self.parts.tokenizer, request, &plan)?;
+        let mut features = Vec::with_capacity(tokens.len());
+        for tokens in &tokens {
+            features.push(Arc::new(self.parts.text_encoder.encode(tokens)?));
+        }
+        let text = Arc::new(Prompted { prompt: features[0].clone(), negative: features.get(1).cloned() });
+        let start = self.start(request, &plan)?;
+        let mut rows: Vec<Row> = request.seeds().map(|seed| Row::new(&plan, &text, seed, start.as_ref())).collect();
+        self.denoise(&plan, &mut rows, watch)?;
+        let latents: Vec<&[f32]> = rows.iter().map(Row::latent).collect();
+        let pixels = self.parts.decoder.decode(plan.latent, &latents)?;
+        Ok(Generation { pictures: pictures(request, rows, pixels), warnings: request::warnings(&tokens) })
+    }
+
+    /// The latent of the picture that a request starts from, if it does.
+    fn start(&mut self, request: &Request, plan: &Plan) -> Result<Option<image_encoder::Posterior>, PipelineError> {
+        let (Some(start), Some(encoder)) = (&request.start, &mut self.parts.image_encoder) else { return Ok(None) };
+        let (width, height) = self.parts.planner.limits.pixels(plan.latent);
+        encoder.encode(&start.image, width, height).map(Some)
+    }
+
+    /// Denoises all rows, as many pictures in one call as the budget of latent cells allows.
+    fn denoise(&mut self, plan: &Plan, rows: &mut [Row], watch: &mut Watch<'_>) -> Result<(), PipelineError> {
+        let [_, height, width] = plan.latent;
+        let most = (self.batch_cells / (height * width * plan.most_rows())).max(1);
+        let mut progress = Progress { done: 0, total: plan.calls() * rows.len() };
+        // Even batches: nine pictures as 5 + 4, not 8 + 1.
+        let batches = rows.len().div_ceil(most).max(1);
+        for rows in rows.chunks_mut(rows.len().div_ceil(batches).max(1)) {
+            let mut rows: Vec<&mut Row> = rows.iter_mut().collect();
+            for _ in 0..plan.calls() {
+                self.parts.denoiser.step(&mut rows, 0, &[])?;
+                progress.done += rows.len();
+                watch(progress);
+            }
+        }
+        Ok(())
     }
 
     /// The calls of the denoiser that a request makes for each picture.
@@ -128,7 +144,7 @@ impl Pipeline {
     /// # Errors
     /// A request that this pack cannot do.
     pub fn calls(&self, request: &Request) -> Result<usize, PipelineError> {
-        Ok(self.plan(request)?.schedule.timesteps().len())
+        Ok(self.parts.planner.plan(request)?.calls())
     }
 
     /// The scheduler that is used where a request names none.
@@ -136,12 +152,12 @@ impl Pipeline {
     /// # Errors
     /// When the pack's own scheduler is not offered here.
     pub fn default_scheduler(&self) -> Result<SchedulerKind, PipelineError> {
-        Ok(self.scheduler.kind()?)
+        self.parts.planner.default_scheduler()
     }
 
     /// Width and height, in pixels, where a request names none.
     pub fn default_size(&self) -> (usize, usize) {
-        self.limits.size
+        self.parts.planner.limits.size
     }
 
     /// The pack's name and content.
@@ -152,32 +168,14 @@ impl Pipeline {
     /// The same pipeline with another scheduler configuration than the pack's.
     #[must_use]
     pub fn with_scheduler(mut self, config: SchedulerConfig) -> Self {
-        self.scheduler = config;
+        self.parts.planner.scheduler = config;
         self
-    }
-
-    fn plan(&self, request: &Request) -> Result<Plan, PipelineError> {
-        Plan::new(request, &self.scheduler, &self.limits)
-    }
-
-    /// The prompt, and with guidance the negative prompt after it.
-    fn tokenize(&self, request: &Request, plan: &Plan) -> Result<Vec<Tokens>, PipelineError> {
-        let negative = plan.guidance.map(|_| request.negative_prompt.as_str());
-        let encode = |text| Ok(self.tokenizer.encode(text)?);
-        std::iter::once(request.prompt.as_str()).chain(negative).map(encode).collect()
     }
 }
 
 fn pictures(request: &Request, rows: Vec<Row>, pixels: Vec<RgbImage>) -> Vec<Picture> {
-    let picture = |((seed, row), pixels): ((u32, Row), RgbImage)| Picture { seed, latent: row.latent, pixels };
+    let picture = |((seed, row), pixels): ((u32, Row), RgbImage)| Picture { seed, latent: row.into_latent(), pixels };
     request.seeds().zip(rows).zip(pixels).map(picture).collect()
-}
-
-fn session(pack: &Pack, component: Component, settings: &PipelineSettings) -> Result<Session, PipelineError> {
-    let model = pack.model(component).ok_or(PipelineError::Missing(component))?;
-    let PipelineSettings { device, threads, .. } = *settings;
-    let settings = SessionSettings { device, threads, dims: BTreeMap::new(), ..SessionSettings::default() };
-    Session::from_model(model, &settings).map_err(PipelineError::component(component))
 }
 
 /// An output's elements; at least `least` of them.

@@ -1,5 +1,7 @@
 //! What is asked for, and whether a pack can do it.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     schedule::{Schedule, SchedulerConfig, SchedulerKind},
     tokenize::Tokens,
 };
-use crate::pack::Pack;
+use crate::pack::{Component, Pack};
 
 /// A request for pictures of one prompt.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +31,7 @@ pub struct Request {
     /// Width and height in pixels; `None`: the pack's own.
     pub size: Option<(usize, usize)>,
     /// From which to which fraction of the steps guidance is on; outside a picture costs one row instead of two.
-    pub guidance_interval: Option<(f32, f32)>,
+    pub guidance_interval: Option<(f64, f64)>,
     /// A picture to start from instead of pure noise.
     pub start: Option<Start>,
 }
@@ -40,7 +42,7 @@ pub struct Start {
     /// Resized to the request's size where it has another.
     pub image: std::sync::Arc<image::RgbImage>,
     /// Share of the steps that are done, in (0, 1]: how far the result may leave the picture.
-    pub strength: f32,
+    pub strength: f64,
 }
 
 impl Default for Request {
@@ -95,7 +97,7 @@ impl std::fmt::Display for Warning {
 }
 
 /// The cuts of a prompt and, with guidance, of the negative prompt after it.
-pub(super) fn warnings(prompts: &[Tokens]) -> Vec<Warning> {
+pub(crate) fn warnings(prompts: &[Tokens]) -> Vec<Warning> {
     let warning = |(i, tokens): (usize, &Tokens)| {
         let text = tokens.cut.clone()?;
         Some(Warning::Cut { negative: i > 0, text, length: tokens.ids.len() })
@@ -105,9 +107,11 @@ pub(super) fn warnings(prompts: &[Tokens]) -> Vec<Warning> {
 
 /// What a pack can draw.
 #[derive(Debug, Clone)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Its own width and height in pixels.
-    pub(super) size: (usize, usize),
+    pub(crate) size: (usize, usize),
+    /// Whether it has a VAE encoder.
+    pub(crate) image_to_image: bool,
     pixels_per_cell: usize,
     /// Width and height in cells must be multiples of it: the denoiser halves them at each level but the last.
     cell_multiple: usize,
@@ -122,15 +126,31 @@ impl Limits {
         let size = pack.size();
         Self {
             size: (size, size),
+            image_to_image: pack.model(Component::VaeEncoder).is_some(),
             pixels_per_cell: pack.pixels_per_cell(),
             cell_multiple: 1 << levels.saturating_sub(1),
             channels,
         }
     }
 
+    /// Channels of a latent.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Width and height, in pixels, must be multiples of it.
+    pub(crate) fn multiple(&self) -> usize {
+        self.pixels_per_cell * self.cell_multiple
+    }
+
+    /// Width and height, in pixels, of a latent's picture.
+    pub(crate) fn pixels(&self, [_, height, width]: [usize; 3]) -> (u32, u32) {
+        ((width * self.pixels_per_cell) as u32, (height * self.pixels_per_cell) as u32)
+    }
+
     /// The latent's shape for a picture of this size.
     fn latent(&self, (width, height): (usize, usize)) -> Result<[usize; 3], PipelineError> {
-        let multiple = self.pixels_per_cell * self.cell_multiple;
+        let multiple = self.multiple();
         let fits = |pixels: usize| pixels > 0 && pixels.is_multiple_of(multiple);
         if !fits(width) || !fits(height) {
             let (own_width, own_height) = self.size;
@@ -147,12 +167,14 @@ pub(super) fn shift_factor(config: &Value) -> f64 {
 
 /// A request that a pack can do.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub(super) schedule: Schedule,
     /// `None` where guidance is off.
-    pub(super) guidance: Option<f32>,
+    guidance: Option<f32>,
+    /// The calls in which guidance is on.
+    guided: Range<usize>,
     /// Channels, height and width in cells.
-    pub(super) latent: [usize; 3],
+    pub(crate) latent: [usize; 3],
 }
 
 impl Plan {
@@ -163,15 +185,83 @@ impl Plan {
         if !request.guidance.is_finite() {
             return Err(PipelineError::Guidance(request.guidance));
         }
+        let schedule = Schedule::new(kind, config, request.steps)?;
+        let schedule = match &request.start {
+            None => schedule,
+            Some(_) if !limits.image_to_image => return Err(PipelineError::Missing(Component::VaeEncoder)),
+            Some(start) if !(start.strength > 0.0 && start.strength <= 1.0) => {
+                return Err(PipelineError::Strength(start.strength));
+            }
+            Some(start) => schedule.ending(start.strength),
+        };
+        let calls = schedule.timesteps().len();
         Ok(Self {
-            schedule: Schedule::new(kind, config, request.steps)?,
+            schedule,
             guidance: (request.guidance > OFF).then_some(request.guidance),
+            guided: guided(request.guidance_interval, calls)?,
             latent: limits.latent(request.size.unwrap_or(limits.size))?,
         })
     }
 
-    /// Rows of the denoiser for each picture.
-    pub(super) fn halves(&self) -> usize {
-        if self.guidance.is_some() { 2 } else { 1 }
+    /// Calls of the denoiser for each picture.
+    pub(crate) fn calls(&self) -> usize {
+        self.schedule.timesteps().len()
+    }
+
+    /// The guidance scale of a call; `None` where it costs one row.
+    pub(crate) fn guidance_at(&self, call: usize) -> Option<f32> {
+        self.guidance.filter(|_| self.guided.contains(&call))
+    }
+
+    /// Whether any call is guided.
+    pub(crate) fn is_guided(&self) -> bool {
+        self.guidance.is_some() && !self.guided.is_empty()
+    }
+
+    /// Rows of the denoiser for a picture at a call.
+    pub(crate) fn rows_at(&self, call: usize) -> usize {
+        1 + usize::from(self.guidance_at(call).is_some())
+    }
+
+    /// Rows of the denoiser for a picture where it takes most.
+    pub(crate) fn most_rows(&self) -> usize {
+        1 + usize::from(self.is_guided())
+    }
+
+    /// Rows over the calls that are left after `done`, for a picture.
+    pub(crate) fn row_steps_after(&self, done: usize) -> u64 {
+        (done..self.calls()).map(|call| self.rows_at(call) as u64).sum()
+    }
+}
+
+/// The calls `i` with start ≤ i / calls < end.
+fn guided(interval: Option<(f64, f64)>, calls: usize) -> Result<Range<usize>, PipelineError> {
+    let (start, end) = interval.unwrap_or((0.0, 1.0));
+    if !(0.0 <= start && start <= end && end <= 1.0) {
+        return Err(PipelineError::Interval(start, end));
+    }
+    let before = |bound: f64| (0..calls).filter(|&call| (call as f64 / calls as f64) < bound).count();
+    Ok(before(start)..before(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guidance_is_on_within_its_interval_only() {
+        let cases = [
+            (None, 0..10),
+            (Some((0.0, 1.0)), 0..10),
+            (Some((0.25, 0.5)), 3..5),
+            (Some((0.2, 0.7)), 2..7),
+            (Some((0.5, 0.5)), 5..5),
+        ];
+        for (interval, expected) in cases {
+            assert_eq!(guided(interval, 10).expect("valid"), expected, "{interval:?}");
+        }
+        assert!(
+            [(-0.1, 0.5), (0.6, 0.5), (0.0, 1.1), (f64::NAN, 1.0)].iter().all(|&bad| guided(Some(bad), 10).is_err())
+        );
     }
 }

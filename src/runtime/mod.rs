@@ -25,7 +25,7 @@ mod view;
 pub use binding::{BoundSession, Buffers};
 pub use device::Device;
 pub use element::Element;
-pub use environment::library_version;
+pub use environment::{library_version, share_threads};
 pub use error::RuntimeError;
 pub use resident::{DeviceTensor, ResidentSession};
 pub use session::{Outputs, Session};

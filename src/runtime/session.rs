@@ -172,6 +172,9 @@ pub(super) fn builder(settings: &SessionSettings) -> Result<SessionBuilder, Runt
     for (name, &size) in &settings.dims {
         builder = builder.with_dimension_override(name, size as i64).map_err(run)?;
     }
+    if !settings.shared_threads {
+        builder = builder.with_independent_thread_pool().map_err(run)?;
+    }
     if let Some(path) = &settings.profile {
         builder = builder.with_profiling(path).map_err(run)?;
     }

@@ -33,8 +33,11 @@ impl From<Optimization> for GraphOptimizationLevel {
 pub struct SessionSettings {
     /// Where it computes. Default: the processor.
     pub device: Device,
-    /// Threads inside one operator; 0 means one for each core. Default: 0.
+    /// Threads inside one operator; 0 means one for each core. Default: 0. Without effect on a session that shares threads.
     pub threads: usize,
+    /// Use the process's threads (see [`share_threads`](super::share_threads)) instead of threads of its own. Right for
+    /// sessions that run beside each other. Default: false.
+    pub shared_threads: bool,
     /// Idle threads wait busily for the next operator. Faster for a session that runs back to back; wasteful beside
     /// other sessions. Default: true.
     pub spinning: bool,
@@ -57,6 +60,7 @@ impl Default for SessionSettings {
         Self {
             device: Device::default(),
             threads: 0,
+            shared_threads: false,
             spinning: true,
             optimization: Optimization::default(),
             dims: BTreeMap::new(),

@@ -1,60 +1,62 @@
 //! One database and one folder of blobs: jobs, keys, pictures, events.
+//!
+//! Under `--data`: `LOCK` (one server a directory), `plaudit.db` (SQLite), `secrets/` (nobody else may read it), `blobs/` (bytes by
+//! the SHA-256 of their content) and `staging/` (what is being written). A blob is written before the row that names it and
+//! removed after, so a crash leaves at most a blob that nobody names; the next start removes it.
 
-use std::path::Path;
+mod blobs;
+mod database;
+mod events;
+mod images;
+mod jobs;
+mod keys;
+mod lock;
+mod secrets;
+mod space;
+mod sweep;
 
-use bytes::Bytes;
-
-use crate::{
-    domain::{ImageId, KeyId, Owner, Role},
-    jobs::ImageFormat,
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
 };
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use blobs::Blobs;
+use database::Database;
+pub use events::{EventRecord, NewEvent};
+pub use images::ImageRecord;
+pub use jobs::{Ending, Found, JobRecord, NewJob};
+pub use keys::KeyRecord;
+pub use space::{Full, is_full};
+pub use sweep::Swept;
 
 /// The state of a server under its `--data` directory. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store {}
-
-/// A picture's facts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImageRecord {
-    /// Its name.
-    pub id: ImageId,
-    /// The job that made it.
-    pub job: crate::domain::JobId,
-    /// Which of the job's pictures, from 0.
-    pub index: usize,
-    /// Unix seconds.
-    pub created: i64,
-    /// Unix seconds after which it is gone.
-    pub expires: i64,
-    /// Coding of the bytes.
-    pub format: ImageFormat,
-    /// Size of the bytes.
-    pub bytes: u64,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Its generator's seed.
-    pub seed: u32,
-    /// `name@hash` of the pack that drew it.
-    pub model_version: String,
-    /// All parameters, under the API's names.
-    pub parameters: serde_json::Value,
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-/// An API key as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyRecord {
-    /// Its public name.
-    pub id: KeyId,
-    /// What the administrator called it.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Unix seconds.
-    pub created: i64,
-    /// Unix seconds, if it was revoked.
-    pub revoked: Option<i64>,
+#[derive(Debug)]
+struct Inner {
+    data: PathBuf,
+    database: Database,
+    blobs: Blobs,
+    /// Shared by who adds rows that name blobs, exclusive for who removes blobs: a blob must not go while a new row is to name it.
+    blob_use: RwLock<()>,
+    /// Bytes of all pictures; equal content counts as often as it is named.
+    used: AtomicU64,
+    session_secret: [u8; secrets::SECRET_BYTES],
+    /// `None` for those who only came for the keys.
+    _lock: Option<File>,
 }
 
 impl Store {
@@ -62,68 +64,116 @@ impl Store {
     ///
     /// # Errors
     /// Another server holds the lock, or the directory cannot be used; the message says what to do.
-    pub async fn open(_data: &Path) -> anyhow::Result<Self> {
-        todo!()
+    pub async fn open(data: &Path) -> anyhow::Result<Self> {
+        prepare(data)?;
+        let lock = lock::take(data)?;
+        let store = Self::assemble(data, Some(lock)).await?;
+        store.remove_orphans().await.context("cannot remove blobs that nobody names")?;
+        Ok(store)
     }
 
-    /// Makes a key; the second value is the key itself, which is shown once and stored as a digest only.
+    /// Opens the state beside the server that may be running on it, to manage its keys.
     ///
     /// # Errors
-    /// If the database cannot be written.
-    pub async fn create_key(&self, _name: &str, _role: Role) -> anyhow::Result<(KeyRecord, String)> {
-        todo!()
+    /// If the directory cannot be used.
+    pub async fn attach(data: &Path) -> anyhow::Result<Self> {
+        prepare(data)?;
+        Self::assemble(data, None).await
     }
 
-    /// Whom a key belongs to and what it may do; `None` for a key that is unknown or revoked. Digests are compared in constant time.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn find_key(&self, _key: &str) -> anyhow::Result<Option<KeyRecord>> {
-        todo!()
+    async fn assemble(data: &Path, lock: Option<File>) -> anyhow::Result<Self> {
+        let session_secret = secrets::session_key(data)?;
+        let blobs = Blobs::open(data, lock.is_some())?;
+        let database = Database::open(&data.join("plaudit.db")).await?;
+        let used: i64 =
+            sqlx::query_scalar("SELECT COALESCE(SUM(bytes), 0) FROM images").fetch_one(&database.readers).await?;
+        let inner = Inner {
+            data: data.to_owned(),
+            database,
+            blobs,
+            blob_use: RwLock::new(()),
+            used: AtomicU64::new(used.try_into()?),
+            session_secret,
+            _lock: lock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// All keys, the oldest first.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn list_keys(&self) -> anyhow::Result<Vec<KeyRecord>> {
-        todo!()
+    /// The directory.
+    pub fn data(&self) -> &Path {
+        &self.inner.data
     }
 
-    /// Revokes a key; `false` when there is none of this name.
-    ///
-    /// # Errors
-    /// If the database cannot be written.
-    pub async fn revoke_key(&self, _id: KeyId) -> anyhow::Result<bool> {
-        todo!()
+    /// The key that session cookies are made with; the same after a restart.
+    pub fn session_secret(&self) -> &[u8; 32] {
+        &self.inner.session_secret
     }
 
-    /// A picture's bytes; `None` when there is none or it has expired.
-    ///
-    /// # Errors
-    /// If the store cannot be read.
-    pub async fn image_bytes(&self, _id: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
-        todo!()
+    /// Bytes that pictures take.
+    pub fn used_bytes(&self) -> u64 {
+        self.inner.used.load(Ordering::Relaxed)
     }
 
-    /// A picture's facts, for its owner.
+    /// Whether the database answers.
     ///
     /// # Errors
-    /// If the database cannot be read.
-    pub async fn image(&self, _owner: &Owner, _id: ImageId) -> anyhow::Result<Option<ImageRecord>> {
-        todo!()
+    /// If it does not; the message says why.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        sqlx::query_scalar::<_, i64>("SELECT 1").fetch_one(&self.database().readers).await.map(drop)?;
+        Ok(())
     }
 
-    /// An owner's pictures, the newest first, at most `limit`, those made before `before`.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn list_images(
-        &self,
-        _owner: &Owner,
-        _limit: usize,
-        _before: Option<ImageId>,
-    ) -> anyhow::Result<Vec<ImageRecord>> {
-        todo!()
+    /// Waits until everything is on the disk and closes the database. Other clones of this store cannot be used any more.
+    pub async fn close(&self) {
+        self.database().close().await;
     }
+
+    fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
+    }
+
+    /// While this is held no blob is removed.
+    async fn blobs_stay(&self) -> RwLockReadGuard<'_, ()> {
+        self.inner.blob_use.read().await
+    }
+
+    /// While this is held no row that names a blob is added.
+    async fn blobs_may_go(&self) -> RwLockWriteGuard<'_, ()> {
+        self.inner.blob_use.write().await
+    }
+
+    fn count_bytes(&self, bytes: u64) {
+        self.inner.used.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn uncount_bytes(&self, bytes: u64) {
+        self.inner.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    async fn read_blob(&self, digest: String) -> anyhow::Result<Bytes> {
+        let blobs = self.blobs().clone();
+        Ok(tokio::task::spawn_blocking(move || blobs.get(&digest)).await??.into())
+    }
+}
+
+fn prepare(data: &Path) -> anyhow::Result<()> {
+    secrets::private_folder(data)
+        .with_context(|| format!("cannot make {}; choose another directory with --data", data.display()))
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
+
+/// A value of the database that this program wrote as text.
+fn parsed<T: FromStr>(text: &str) -> anyhow::Result<T>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error| anyhow!("the database holds a value that this version does not know: {error}"))
 }

@@ -41,6 +41,16 @@ impl Ddim {
         Ok((plan, timesteps.into_iter().map(|t| t as f32).collect()))
     }
 
+    /// Leaves the first calls out.
+    pub(super) fn skip(&mut self, calls: usize) {
+        self.steps.drain(..calls);
+    }
+
+    pub(super) fn level(&self, step: usize) -> table::Level {
+        let Coefficients { alpha, sigma, .. } = self.steps[step];
+        table::Level { alpha, sigma }
+    }
+
     /// x ← √ᾱ' x₀ + √(1 − ᾱ') ε.
     pub(super) fn step(&self, step: usize, output: &[f32], latent: &mut [f32]) {
         let Coefficients { alpha, sigma, next_alpha, next_sigma } = self.steps[step];

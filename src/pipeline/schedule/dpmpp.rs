@@ -63,6 +63,15 @@ impl DpmPp2m {
         Ok((plan, timesteps.into_iter().map(|t| t as f32).collect()))
     }
 
+    /// Leaves the first calls out.
+    pub(super) fn skip(&mut self, calls: usize) {
+        self.sigmas.drain(..calls);
+    }
+
+    pub(super) fn level(&self, step: usize) -> table::Level {
+        table::Level::of_ratio(self.sigmas[step])
+    }
+
     /// One call: predicts x₀, then takes a first- or second-order step with the last two predictions.
     pub(super) fn step(&self, state: &mut ScheduleState, step: usize, output: &[f32], latent: &mut [f32]) {
         let now = Point::new(self.sigmas[step]);

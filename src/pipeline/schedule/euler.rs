@@ -49,6 +49,15 @@ impl Euler {
         (Self { sigmas, prediction: options.prediction, ancestral }, Start { timesteps, init_noise_sigma })
     }
 
+    /// Leaves the first calls out.
+    pub(super) fn skip(&mut self, calls: usize) {
+        self.sigmas.drain(..calls);
+    }
+
+    pub(super) fn level(&self, step: usize) -> table::Level {
+        table::Level::of_ratio(self.sigmas[step])
+    }
+
     /// Divisor of the latent before the denoiser sees it: √(σ² + 1).
     pub(super) fn input_divisor(&self, step: usize) -> f32 {
         (self.sigmas[step].powi(2) + 1.0).sqrt()

@@ -28,6 +28,7 @@ use std::{borrow::Cow, path::PathBuf, str::FromStr};
 
 use config::Options;
 pub use config::{BetaSchedule, FinalSigma, OptionFault, Prediction, SchedulerConfig, SolverType, Spacing};
+use table::Level;
 
 /// The schedulers offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -122,6 +123,9 @@ pub struct Schedule {
     timesteps: Vec<f32>,
     init_noise_sigma: f32,
     rule: Rule,
+    /// Steps asked for; PNDM makes more calls.
+    steps: usize,
+    prediction: Prediction,
 }
 
 #[derive(Debug, Clone)]
@@ -172,7 +176,7 @@ impl Schedule {
                 (Rule::DpmPp2m(plan), timesteps, UNIT)
             }
         };
-        Ok(Self { kind, timesteps, init_noise_sigma, rule })
+        Ok(Self { kind, timesteps, init_noise_sigma, rule, steps, prediction: options.prediction })
     }
 
     /// Which scheduler this is.
@@ -203,6 +207,54 @@ impl Schedule {
                 Cow::Owned(latent.iter().map(|x| x / divisor).collect())
             }
             Rule::Ddim(_) | Rule::Pndm(_) | Rule::DpmPp2m(_) => Cow::Borrowed(latent),
+        }
+    }
+
+    /// The end of this plan, for a run that starts from a picture and may leave it by `strength`, in (0, 1]: of the steps
+    /// asked for the last `strength` are done, one call at least.
+    #[must_use]
+    pub fn ending(mut self, strength: f64) -> Self {
+        let done = ((self.steps as f64 * strength) as usize).min(self.steps);
+        let skipped = (self.steps - done).min(self.timesteps.len().saturating_sub(1));
+        self.timesteps.drain(..skipped);
+        match &mut self.rule {
+            Rule::Ddim(plan) => plan.skip(skipped),
+            Rule::Pndm(plan) => plan.skip(skipped),
+            Rule::Euler(plan) => plan.skip(skipped),
+            Rule::DpmPp2m(plan) => plan.skip(skipped),
+        }
+        self
+    }
+
+    /// A clean latent with as much of `noise` as call `step` expects, as the solver holds it.
+    pub fn noised(&self, step: usize, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+        let level = self.level(step);
+        // Euler's latents are not scaled down by α.
+        let (signal, deviation) = match &self.rule {
+            Rule::Euler(_) => (1.0, level.sigma / level.alpha),
+            Rule::Ddim(_) | Rule::Pndm(_) | Rule::DpmPp2m(_) => (level.alpha, level.sigma),
+        };
+        clean.iter().zip(noise).map(|(x, z)| signal * x + deviation * z).collect()
+    }
+
+    /// x̂₀: the clean latent that the denoiser's output at call `step` amounts to; `seen` is what the denoiser saw.
+    pub fn estimate(&self, step: usize, output: &[f32], seen: &[f32]) -> Vec<f32> {
+        let Level { alpha, sigma } = self.level(step);
+        let clean = |(&m, &x): (&f32, &f32)| match self.prediction {
+            Prediction::Epsilon => (x - sigma * m) / alpha,
+            Prediction::Sample => m,
+            Prediction::Velocity => alpha * x - sigma * m,
+        };
+        output.iter().zip(seen).map(clean).collect()
+    }
+
+    /// How much signal and noise the denoiser sees at a call.
+    fn level(&self, step: usize) -> Level {
+        match &self.rule {
+            Rule::Ddim(plan) => plan.level(step),
+            Rule::Pndm(plan) => plan.level(step),
+            Rule::Euler(plan) => plan.level(step),
+            Rule::DpmPp2m(plan) => plan.level(step),
         }
     }
 

@@ -34,10 +34,22 @@ struct Transfer {
     denominator: f32,
 }
 
+/// ᾱ around the timestep that a call visits.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// One stride earlier in the run, where there is more noise.
+    before: f32,
+    here: f32,
+    /// One stride later.
+    after: f32,
+}
+
 /// The whole run's calls.
 #[derive(Debug, Clone)]
 pub(super) struct Pndm {
     calls: Vec<Transfer>,
+    /// Where each call stands, for plans that begin later.
+    places: Vec<Place>,
     prediction: Prediction,
 }
 
@@ -57,8 +69,36 @@ impl Pndm {
             let at = |t| super::alpha_at(&alphas, t, last, steps);
             Ok(Transfer::new(call.rule, at(call.from)?, at(call.to)?))
         };
+        let place = |call: &Call| {
+            let at = |t| super::alpha_at(&alphas, t, last, steps);
+            let here = at(call.visited)?;
+            // The first visit has nothing before it, and no plan corrects it.
+            let before = at(call.visited + stride).unwrap_or(here);
+            Ok(Place { before, here, after: at(call.visited - stride)? })
+        };
+        let places = calls.iter().map(place).collect::<Result<_, ScheduleError>>()?;
         let calls = calls.iter().map(transfer).collect::<Result<_, ScheduleError>>()?;
-        Ok((Self { calls, prediction: options.prediction }, timesteps))
+        Ok((Self { calls, places, prediction: options.prediction }, timesteps))
+    }
+
+    pub(super) fn level(&self, step: usize) -> table::Level {
+        table::Level::of_alpha_bar(self.places[step].here)
+    }
+
+    /// Leaves the first calls out. What is left begins like a whole run, with a multistep call and its correction, at
+    /// whichever timesteps come next: diffusers counts calls, not timesteps.
+    pub(super) fn skip(&mut self, calls: usize) {
+        if calls == 0 {
+            return;
+        }
+        self.calls.drain(..calls);
+        self.places.drain(..calls);
+        for (at, (call, place)) in self.calls.iter_mut().zip(&self.places).enumerate() {
+            *call = match at {
+                1 => Transfer::new(Rule::Corrected, place.before, place.here),
+                _ => Transfer::new(Rule::Multistep, place.here, place.after),
+            };
+        }
     }
 
     /// One call: combines outputs by the rule, then transfers the latent.

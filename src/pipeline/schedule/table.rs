@@ -13,6 +13,26 @@ const ZERO_SNR_ALPHA: f32 = 1.0 / 16_777_216.0;
 /// Karras et al. 2022, eq. 5.
 const KARRAS_RHO: f64 = 7.0;
 
+/// Signal and noise of a point: x = α x₀ + σ ε.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Level {
+    pub(super) alpha: f32,
+    pub(super) sigma: f32,
+}
+
+impl Level {
+    /// From ᾱ.
+    pub(super) fn of_alpha_bar(alpha_bar: f32) -> Self {
+        Self { alpha: alpha_bar.sqrt(), sigma: (1.0 - alpha_bar).sqrt() }
+    }
+
+    /// From σ/α, Euler's σ.
+    pub(super) fn of_ratio(ratio: f32) -> Self {
+        let alpha = 1.0 / (ratio * ratio + 1.0).sqrt();
+        Self { alpha, sigma: ratio * alpha }
+    }
+}
+
 /// ᾱ at each trained timestep.
 pub(super) fn alphas_cumprod(options: &Options) -> Vec<f32> {
     let betas = options.trained_betas.clone().unwrap_or_else(|| match options.beta_schedule {

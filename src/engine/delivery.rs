@@ -1,0 +1,75 @@
+//! The way back to whoever ordered.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::mpsc;
+
+use super::{Event, Failure, Ticket, Timings};
+use crate::pipeline::Warning;
+
+/// Shared by all threads that work for an order. Sends its end once, and nothing after it.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    sender: mpsc::UnboundedSender<Event>,
+    ended: AtomicBool,
+    /// Pictures that are not decoded yet.
+    pictures_left: AtomicUsize,
+    report: Mutex<Report>,
+}
+
+/// What is told at the end.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) warnings: Vec<Warning>,
+    pub(super) timings: Timings,
+    pub(super) started: Option<Instant>,
+}
+
+impl Delivery {
+    pub(super) fn new(pictures: usize) -> (Self, Ticket) {
+        let (sender, events) = mpsc::unbounded_channel();
+        let pictures_left = AtomicUsize::new(pictures);
+        (Self { sender, ended: AtomicBool::new(false), pictures_left, report: Mutex::default() }, Ticket { events })
+    }
+
+    /// Whether nobody wants the pictures any more: the ticket was dropped, or the end was told.
+    pub(super) fn is_over(&self) -> bool {
+        self.sender.is_closed() || self.ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells; a listener that has left is no error.
+    pub(super) fn tell(&self, event: Event) {
+        if !self.ended.load(Ordering::Acquire) {
+            let _ = self.sender.send(event);
+        }
+    }
+
+    pub(super) fn fail(&self, failure: Failure) {
+        self.end(Event::Failed(failure));
+    }
+
+    /// Hands a picture over, and after the last one the end.
+    pub(super) fn picture(&self, picture: Event) {
+        self.tell(picture);
+        if self.pictures_left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let report = std::mem::take(&mut *self.report());
+            self.end(Event::Finished { warnings: report.warnings, timings: report.timings });
+        }
+    }
+
+    fn end(&self, event: Event) {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            let _ = self.sender.send(event);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Weighted fair queueing over pictures (Demers, Keshav and Shenker 1989), with the denoiser's rows as the unit of service.
+//!
+//! Each flow (a client's work of one class) gets a share of the denoiser by its weight. A picture is tagged with the virtual
+//! time at which a fluid server would finish it; pictures are served by tag, and between two steps a picture may be passed by
+//! one with an earlier tag. So a flow's backlog delays that flow, short pictures pass long ones, and nobody starves:
+//! virtual time goes on with every row served.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::Class;
+
+/// Who is served together.
+pub(super) type Flow = (Arc<str>, Class);
+
+/// Virtual time and what each flow was promised.
+#[derive(Debug, Default)]
+pub(super) struct Fairness {
+    /// Row-steps of service that a flow of weight 1 has had since the start.
+    now: f64,
+    flows: HashMap<Flow, Promised>,
+}
+
+#[derive(Debug)]
+struct Promised {
+    /// The tag of the last picture.
+    last: f64,
+    /// Pictures that are not done.
+    pictures: usize,
+}
+
+impl Fairness {
+    /// The tag of a flow's next picture of `row_steps`.
+    pub(super) fn tag(&mut self, flow: &Flow, row_steps: u64) -> f64 {
+        let promised = self.flows.entry(flow.clone()).or_insert(Promised { last: self.now, pictures: 0 });
+        promised.pictures += 1;
+        promised.last = promised.last.max(self.now) + row_steps as f64 / flow.1.weight();
+        promised.last
+    }
+
+    /// A picture left, done or not.
+    pub(super) fn leave(&mut self, flow: &Flow) {
+        if let Some(promised) = self.flows.get_mut(flow) {
+            promised.pictures -= 1;
+            if promised.pictures == 0 {
+                self.flows.remove(flow);
+            }
+        }
+    }
+
+    /// The denoiser served `rows` rows.
+    pub(super) fn serve(&mut self, rows: usize) {
+        let weight: f64 = self.flows.keys().map(|(_, class)| class.weight()).sum();
+        if weight > 0.0 {
+            self.now += rows as f64 / weight;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow(client: &str, class: Class) -> Flow {
+        (client.into(), class)
+    }
+
+    /// Serves pictures of these flows by tag and returns the order in which they end.
+    fn served(arrivals: &[(&str, Class, u64)]) -> Vec<usize> {
+        let mut fairness = Fairness::default();
+        let tags: Vec<f64> = arrivals.iter().map(|&(c, class, cost)| fairness.tag(&flow(c, class), cost)).collect();
+        let mut order: Vec<usize> = (0..tags.len()).collect();
+        order.sort_by(|&a, &b| tags[a].total_cmp(&tags[b]));
+        order
+    }
+
+    #[test]
+    fn a_backlog_delays_its_own_client_only() {
+        let mut arrivals = vec![("greedy", Class::Interactive, 40); 10];
+        arrivals.push(("modest", Class::Interactive, 40));
+        let place = served(&arrivals).iter().position(|&at| at == 10).expect("served");
+        assert_eq!(place, 1, "right after the picture that came first");
+    }
+
+    #[test]
+    fn short_pictures_pass_long_ones() {
+        assert_eq!(served(&[("a", Class::Interactive, 100), ("b", Class::Interactive, 10)]), [1, 0]);
+    }
+
+    #[test]
+    fn bulk_gets_a_ninth_beside_interactive_work() {
+        let mut fairness = Fairness::default();
+        let (bulk, interactive) = (flow("a", Class::Bulk), flow("b", Class::Interactive));
+        let ahead = fairness.tag(&bulk, 10);
+        let tags: Vec<f64> = (0..20).map(|_| fairness.tag(&interactive, 10)).collect();
+        assert_eq!(tags.iter().filter(|&&tag| tag < ahead).count(), 7, "the eighth ties and came later");
+    }
+
+    #[test]
+    fn a_long_picture_is_not_starved_by_a_stream_of_short_ones() {
+        let mut fairness = Fairness::default();
+        let long = fairness.tag(&flow("long", Class::Interactive), 1000);
+        let mut passed = 0;
+        loop {
+            let short = flow(&format!("short {passed}"), Class::Interactive);
+            if fairness.tag(&short, 10) > long {
+                break;
+            }
+            fairness.serve(10);
+            fairness.leave(&short);
+            passed += 1;
+            assert!(passed < 1000, "starved");
+        }
+    }
+
+    #[test]
+    fn what_left_is_forgotten() {
+        let mut fairness = Fairness::default();
+        let gone = flow("a", Class::Interactive);
+        fairness.tag(&gone, 1_000_000);
+        fairness.leave(&gone);
+        assert!(fairness.flows.is_empty() && fairness.tag(&gone, 8) <= 1.0);
+    }
+}

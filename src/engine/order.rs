@@ -1,0 +1,188 @@
+//! What is asked of the engine and what it answers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use image::RgbImage;
+use tokio::sync::mpsc;
+
+use crate::pipeline::{PipelineError, Request, Warning};
+
+/// How urgent a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Somebody waits for it.
+    Interactive,
+    /// Nobody waits: it takes what is left.
+    Bulk,
+}
+
+impl Class {
+    /// Share of the denoiser relative to the other class, where both want it. Bulk work is slowed down, never stopped.
+    pub(super) fn weight(self) -> f64 {
+        match self {
+            Self::Interactive => 8.0,
+            Self::Bulk => 1.0,
+        }
+    }
+}
+
+/// A request for the engine.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What to draw.
+    pub request: Request,
+    /// Who asks; requests of one client share its part of the engine.
+    pub client: Arc<str>,
+    /// How urgent it is.
+    pub class: Class,
+    /// After it the result is worthless.
+    pub deadline: Option<Instant>,
+    /// Previews of each picture on its way, 0 to 3.
+    pub previews: usize,
+    /// Draw it in calls of its own, so that not even a GPU's choice of kernel depends on neighbours.
+    pub deterministic: bool,
+}
+
+/// Why an order was not taken. Nothing was computed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The request is one that this pack cannot do.
+    #[error(transparent)]
+    Invalid(#[from] PipelineError),
+    /// This client has as much waiting as it may.
+    #[error("this client has {waiting} row-steps waiting; {limit} are allowed")]
+    ClientFull {
+        /// Row-steps that wait.
+        waiting: u64,
+        /// What is allowed.
+        limit: u64,
+        /// When to come back, by the measured drain rate.
+        retry_after: Duration,
+    },
+    /// The queue is full.
+    #[error("the queue is full: {waiting} row-steps wait; {limit} are allowed")]
+    Full {
+        /// Row-steps that wait.
+        waiting: u64,
+        /// What is allowed.
+        limit: u64,
+        /// When to come back, by the measured drain rate.
+        retry_after: Duration,
+    },
+    /// It cannot be done before its deadline.
+    #[error("this would take {estimated:.1?}, which is past its deadline")]
+    Late {
+        /// Waiting and drawing, by the measured drain rate.
+        estimated: Duration,
+    },
+    /// The server is shutting down.
+    #[error("the server is shutting down")]
+    Draining,
+}
+
+impl Refusal {
+    /// The label under which it is counted; `None` where the request itself is at fault.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(_) => None,
+            Self::ClientFull { .. } => Some("client_full"),
+            Self::Full { .. } => Some("full"),
+            Self::Late { .. } => Some("late"),
+            Self::Draining => Some("draining"),
+        }
+    }
+}
+
+/// Why an order that was taken ended without all its pictures.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Its deadline passed.
+    #[error("the deadline passed after {done} of {total} steps")]
+    Deadline {
+        /// Picture-steps done.
+        done: usize,
+        /// Picture-steps in all.
+        total: usize,
+    },
+    /// Whoever asked cancelled it or went away.
+    #[error("cancelled")]
+    Cancelled,
+    /// The runtime failed; the message is for the log and the caller.
+    #[error("{0}")]
+    Runtime(String),
+}
+
+/// What happens to an order, in this order: `Started`, then `Progress` and `Preview` and `Picture` mixed, then `Finished`
+/// or `Failed`, once; nothing comes after those.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Its first row joined the denoiser.
+    Started {
+        /// How long it waited.
+        queued: Duration,
+    },
+    /// A step of one of its pictures is done.
+    Progress {
+        /// Picture-steps done.
+        done: usize,
+        /// Picture-steps in all.
+        total: usize,
+    },
+    /// A cheap look at a picture on its way, at latent resolution times the enlargement that makes it full size.
+    Preview {
+        /// Which of the order's pictures, from 0.
+        picture: usize,
+        /// Which of this picture's previews, from 0.
+        number: usize,
+        /// What it shows.
+        image: RgbImage,
+    },
+    /// A picture is ready.
+    Picture {
+        /// Which of the order's pictures, from 0.
+        picture: usize,
+        /// Its generator's seed.
+        seed: u32,
+        /// What it shows; `None` where the safety checker withheld it.
+        image: Option<RgbImage>,
+    },
+    /// All pictures are there.
+    Finished {
+        /// What the caller should know though it is no error.
+        warnings: Vec<Warning>,
+        /// Where the time went.
+        timings: Timings,
+    },
+    /// It ended early.
+    Failed(Failure),
+}
+
+/// Where an order's time went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// From admission to the first step.
+    pub queued: Duration,
+    /// Tokens and text features.
+    pub text: Duration,
+    /// From the first step to the last.
+    pub steps: Duration,
+    /// Decoding and checking.
+    pub decode: Duration,
+}
+
+/// A taken order. Dropping it cancels the order.
+#[derive(Debug)]
+pub struct Ticket {
+    pub(super) events: mpsc::UnboundedReceiver<Event>,
+}
+
+impl Ticket {
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+}

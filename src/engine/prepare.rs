@@ -1,0 +1,78 @@
+//! The thread that makes jobs ready for the denoiser: text features, start pictures, first noise.
+
+use std::{sync::Arc, time::Instant};
+
+use moka::sync::Cache;
+
+use super::{Failure, Order, shared::Shared};
+use crate::pipeline::{
+    PipelineError,
+    denoise::Row,
+    image_encoder::{ImageEncoder, Posterior},
+    parts::{Planner, tokenize},
+    request::{self, Plan},
+    text_encoder::{Features, Prompted, TextEncoder},
+    tokenize::{Tokenizer, Tokens},
+};
+
+/// Makes rows of orders.
+#[derive(Debug)]
+pub(super) struct Preparer {
+    pub(super) tokenizer: Tokenizer,
+    pub(super) text_encoder: TextEncoder,
+    pub(super) image_encoder: Option<ImageEncoder>,
+    pub(super) planner: Planner,
+    /// Features by token ids.
+    pub(super) features: Cache<Vec<i64>, Arc<Features>>,
+}
+
+/// Prepares jobs, those due first, until the engine stops. Few are prepared ahead of need: features take memory, and who
+/// cancels early costs nothing.
+pub(super) fn run(shared: &Arc<Shared>, mut preparer: Preparer) {
+    while let Some(number) = shared.wait_for(|book| book.next_unprepared(shared.settings.max_rows)) {
+        let job = shared.book().job(number).map(|job| (job.order.clone(), job.plan.clone(), job.delivery.clone()));
+        let Some((order, plan, delivery)) = job else { continue };
+        let began = Instant::now();
+        match preparer.rows(&order, &plan) {
+            Ok((rows, tokens)) => {
+                let mut report = delivery.report();
+                report.warnings = request::warnings(&tokens);
+                report.timings.text = began.elapsed();
+                drop(report);
+                shared.book().ready(number, rows);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a request could not be prepared");
+                shared.book().fail([number], &Failure::Runtime(error.to_string()));
+            }
+        }
+        shared.announce();
+    }
+}
+
+impl Preparer {
+    fn rows(&mut self, order: &Order, plan: &Arc<Plan>) -> Result<(Vec<Row>, Vec<Tokens>), PipelineError> {
+        let request = &order.request;
+        let tokens = tokenize(&self.tokenizer, request, plan)?;
+        let prompt = self.features(&tokens[0])?;
+        let negative = tokens.get(1).map(|tokens| self.features(tokens)).transpose()?;
+        let text = Arc::new(Prompted { prompt, negative });
+        let start = self.start(order, plan)?;
+        Ok((request.seeds().map(|seed| Row::new(plan, &text, seed, start.as_ref())).collect(), tokens))
+    }
+
+    fn features(&mut self, tokens: &Tokens) -> Result<Arc<Features>, PipelineError> {
+        if let Some(known) = self.features.get(&tokens.ids) {
+            return Ok(known);
+        }
+        let made = Arc::new(self.text_encoder.encode(tokens)?);
+        self.features.insert(tokens.ids.clone(), made.clone());
+        Ok(made)
+    }
+
+    fn start(&mut self, order: &Order, plan: &Plan) -> Result<Option<Posterior>, PipelineError> {
+        let (Some(start), Some(encoder)) = (&order.request.start, &mut self.image_encoder) else { return Ok(None) };
+        let (width, height) = self.planner.limits.pixels(plan.latent);
+        encoder.encode(&start.image, width, height).map(Some)
+    }
+}

@@ -1,0 +1,75 @@
+//! The thread that owns the denoiser: takes the rows that are due, runs one call, gives them back.
+
+use std::{
+    sync::{Arc, mpsc::SyncSender},
+    time::Instant,
+};
+
+use super::{Failure, book::Taken, finish::Work, shared::Shared};
+use crate::pipeline::denoise::{Denoiser, Row};
+
+/// Steps rows until the engine stops.
+pub(super) fn run(shared: &Arc<Shared>, mut denoiser: Denoiser, finish: &SyncSender<Work>) {
+    let most = shared.settings.max_rows;
+    let next = || shared.wait_for(|book| Some(book.take(most)).filter(|taken| !taken.is_empty()));
+    while let Some(mut taken) = next() {
+        let width = taken.iter().map(|taken| taken.row.width()).sum();
+        let looks: Vec<usize> = (0..taken.len()).filter(|&at| taken[at].preview.is_some()).collect();
+        let batch = padded(width, &shared.settings.buckets);
+        let began = Instant::now();
+        let mut rows: Vec<&mut Row> = taken.iter_mut().map(|taken| &mut taken.row).collect();
+        match denoiser.step(&mut rows, batch, &looks) {
+            Ok(estimates) => {
+                measure(shared, width, batch);
+                let shown: Vec<Work> =
+                    looks.iter().zip(estimates).filter_map(|(&at, x)| look(shared, &taken[at], x)).collect();
+                let done = shared.book().give_back(taken, width, began.elapsed());
+                let pictures = done.into_iter().map(|(taken, delivery)| picture(shared, taken, delivery));
+                // A full channel holds the denoiser back until pictures are decoded; a closed one means that the engine stops.
+                shown.into_iter().chain(pictures).for_each(|work| drop(finish.send(work)));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the denoiser failed");
+                let failure = Failure::Runtime(error.to_string());
+                shared.book().fail(taken.iter().map(|taken| taken.job), &failure);
+            }
+        }
+        shared.gauge();
+        shared.announce();
+    }
+}
+
+/// The smallest bucket that holds so many rows; above the largest no padding.
+fn padded(width: usize, buckets: &[usize]) -> usize {
+    buckets.iter().copied().filter(|&bucket| bucket >= width).min().unwrap_or(width)
+}
+
+fn measure(shared: &Shared, width: usize, batch: usize) {
+    shared.metrics.step_rows.observe(width as f64);
+    shared.metrics.padding_rows_total.inc_by((batch.max(width) - width) as u64);
+}
+
+fn look(shared: &Shared, taken: &Taken, latent: Vec<f32>) -> Option<Work> {
+    let delivery = shared.book().job(taken.job)?.delivery.clone();
+    let (picture, number, shape) = (taken.picture, taken.preview?, taken.row.shape());
+    Some(Work::Look { delivery, picture, number, latent, shape })
+}
+
+fn picture(_: &Shared, taken: Taken, delivery: Arc<super::Delivery>) -> Work {
+    let (picture, shape, seed) = (taken.picture, taken.row.shape(), taken.row.seed());
+    Work::Picture { delivery, picture, seed, latent: taken.row.into_latent(), shape }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_padded_to_the_next_bucket() {
+        let cases = [(1, 2), (2, 2), (3, 4), (5, 8), (9, 9)];
+        for (width, expected) in cases {
+            assert_eq!(padded(width, &[8, 2, 4]), expected, "{width}");
+        }
+        assert_eq!(padded(3, &[]), 3);
+    }
+}

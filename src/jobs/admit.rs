@@ -1,0 +1,126 @@
+//! From a submission to a job, or to the one that is there already.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{
+    Jobs, Listener, Submission, SubmitError,
+    live::{Facts, Live},
+    run::Run,
+    service::Inner,
+};
+use crate::{
+    domain::{JobId, Owner},
+    engine::Refusal,
+    store::{self, Found},
+};
+
+impl Jobs {
+    /// Makes a job, or finds the one made under the same `Idempotency-Key`. The listener hears everything from the start.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn submit(&self, submission: Submission) -> Result<Listener, SubmitError> {
+        let Some((key, digest)) = submission.idempotency.clone() else { return self.admit(submission).await };
+        let _one = self.inner.keyed.lock().await;
+        loop {
+            match self.inner.store.find_idempotent(&submission.owner, &key).await? {
+                None => return self.admit(submission).await,
+                Some((_, known)) if known != digest => return Err(SubmitError::IdempotencyMismatch),
+                Some((id, _)) => {
+                    if let Some(listener) = self.attach(&submission.owner, id).await? {
+                        return Ok(listener.replayed());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Listens to a job that is there; `None` when it was being called off and has let go of its `Idempotency-Key`.
+    async fn attach(&self, owner: &Owner, id: JobId) -> Result<Option<Listener>, SubmitError> {
+        if let Some(live) = self.inner.get(id) {
+            let listener = Listener::live(&live, 0);
+            if listener.is_none() {
+                live.ended().await;
+            }
+            return Ok(listener);
+        }
+        match self.inner.store.find_job(owner, id).await? {
+            Found::Job(record) if record.state.ended() => Ok(Some(self.replay(&record, 0).await?)),
+            // Laid aside for the next start.
+            Found::Job(_) if self.inner.is_draining() => Err(self.inner.draining()),
+            _ => Ok(None),
+        }
+    }
+
+    async fn admit(&self, submission: Submission) -> Result<Listener, SubmitError> {
+        let inner = &self.inner;
+        if inner.is_draining() {
+            return Err(inner.draining());
+        }
+        inner.check_room().await?;
+        let (position, estimate) = inner.engine.estimate(&submission.order);
+        let ticket = inner.engine.submit(submission.order.clone())?;
+        let live = Arc::new(Live::new(facts(JobId::new(), &submission, store::now(), 0)));
+        live.admit(position, estimate);
+        inner.add(&live);
+        let listener = Listener::live(&live, 0).ok_or_else(|| inner.draining())?;
+        let (told, written) = oneshot::channel();
+        // In a task of its own, so that a caller that stops waiting leaves no half of a job behind.
+        tokio::spawn(Run::new(inner.clone(), live, submission).admitted(ticket, told));
+        match written.await {
+            Ok(written) => written.map(|()| listener),
+            Err(_) => Err(anyhow::anyhow!("the job's task died").into()),
+        }
+    }
+}
+
+/// What is known of a job from the start.
+pub(super) fn facts(id: JobId, submission: &Submission, created: i64, base: u64) -> Facts {
+    let request = &submission.order.request;
+    Facts {
+        id,
+        owner: submission.owner.clone(),
+        keep: submission.keep,
+        prompt: request.prompt.clone(),
+        created,
+        base,
+        total: request.count * request.steps,
+    }
+}
+
+impl Inner {
+    /// Refuses because the server stops. The engine counts what it refuses itself.
+    pub(super) fn draining(&self) -> SubmitError {
+        self.metrics.rejected_total.with_label_values(&["draining"]).inc();
+        Refusal::Draining.into()
+    }
+
+    /// Nothing is drawn that could not be kept.
+    async fn check_room(&self) -> Result<(), SubmitError> {
+        let quota = self.settings.quota;
+        if self.store.used_bytes() >= quota {
+            let used = self.store.pinned_bytes().await?;
+            if used >= quota {
+                return Err(SubmitError::DiskFull(store::Full { used, quota }.to_string()));
+            }
+        }
+        let (free, least) = (self.store.free_bytes().map_err(anyhow::Error::from)?, self.settings.min_free);
+        if free < least {
+            let data = self.store.data().display();
+            return Err(SubmitError::DiskFull(format!(
+                "{free} bytes are free on the disk of {data}; {least} stay free"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// When to try again what the engine had no room for.
+pub(super) fn retry_after(refusal: &Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::ClientFull { retry_after, .. } | Refusal::Full { retry_after, .. } => Some(*retry_after),
+        Refusal::Invalid(_) | Refusal::Late { .. } | Refusal::Draining => None,
+    }
+}

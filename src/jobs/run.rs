@@ -1,0 +1,301 @@
+//! One task a job: what the engine says becomes the job's history, pictures are coded and kept, the end is written down.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use image::RgbImage;
+use tokio::sync::oneshot;
+
+use super::{
+    JobEventKind, JobFailure, JobResult, JobState, MadeImage, Submission, SubmitError,
+    encode::{self, Origin},
+    live::{Live, Stop},
+    service::Inner,
+    stored::{self, Candidates},
+};
+use crate::{
+    domain::ImageId,
+    engine::{Event, Failure, Ticket, Timings},
+    store::{self, Ending, ImageRecord, is_full},
+};
+
+/// A picture that was drawn, and the event that told of it.
+#[derive(Debug, Clone)]
+pub(super) struct Drawn {
+    pub(super) image: MadeImage,
+    pub(super) sequence: u64,
+}
+
+/// A job's task.
+pub(super) struct Run {
+    pub(super) jobs: Arc<Inner>,
+    pub(super) live: Arc<Live>,
+    pub(super) submission: Submission,
+    origin: Origin,
+    drawn: Vec<Drawn>,
+    encoding: Duration,
+}
+
+/// How a job ends.
+enum End {
+    Completed(Vec<String>),
+    Failed(JobFailure),
+    Stopped(Stop),
+}
+
+impl JobFailure {
+    pub(super) fn internal(message: impl Into<String>) -> Self {
+        Self { code: "internal_error".into(), message: message.into() }
+    }
+
+    fn of(error: &anyhow::Error) -> Self {
+        match is_full(error) {
+            true => Self { code: "disk_full".into(), message: format!("no room is left to keep pictures: {error}") },
+            false => Self::internal(format!("{error:#}")),
+        }
+    }
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Deadline { .. } => {
+                Self::Failed(JobFailure { code: "deadline_exceeded".into(), message: failure.to_string() })
+            }
+            Failure::Runtime(message) => Self::Failed(JobFailure::internal(message)),
+            // This task drops its ticket before it ends a job, so who cancelled can only be the engine on its way down.
+            Failure::Cancelled => Self::Stopped(Stop::Shutdown),
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn new(jobs: Arc<Inner>, live: Arc<Live>, submission: Submission) -> Self {
+        let model = jobs.engine.model();
+        let origin = Origin {
+            scheduler: submission.order.request.scheduler.unwrap_or(model.scheduler),
+            version: model.version.clone(),
+            request: Arc::new(submission.order.request.clone()),
+        };
+        Self { jobs, live, submission, origin, drawn: Vec::new(), encoding: Duration::ZERO }
+    }
+
+    /// A new job: writes it down, tells whoever submitted it, and follows it to its end.
+    pub(super) async fn admitted(self, ticket: Ticket, told: oneshot::Sender<Result<(), SubmitError>>) {
+        if let Err(error) = self.write_down().await {
+            drop(ticket);
+            self.jobs.remove(self.live.facts.id);
+            self.live.close(None);
+            let full = is_full(&error);
+            // Nobody hears it where the caller left meanwhile.
+            let _ = told.send(Err(if full { SubmitError::DiskFull(format!("{error:#}")) } else { error.into() }));
+            return;
+        }
+        let _ = told.send(Ok(()));
+        self.follow(ticket).await;
+    }
+
+    async fn write_down(&self) -> anyhow::Result<()> {
+        let picture = self.submission.order.request.start.as_ref().filter(|_| self.submission.keep);
+        let start = match picture {
+            Some(start) => Some(encode::start(start.image.clone()).await?),
+            None => None,
+        };
+        let facts = &self.live.facts;
+        let job = store::NewJob {
+            id: facts.id,
+            owner: facts.owner.clone(),
+            keep: facts.keep,
+            request: stored::request(&self.submission)?,
+            start,
+            idempotency: self.submission.idempotency.clone(),
+            created: facts.created,
+        };
+        self.jobs.store.insert_job(job).await
+    }
+
+    /// Follows an order that the engine took.
+    pub(super) async fn follow(mut self, ticket: Ticket) {
+        let end = self.pump(ticket).await;
+        self.conclude(end).await;
+    }
+
+    /// Ends a job that the engine never took.
+    pub(super) async fn fail(self, failure: JobFailure) {
+        self.conclude(End::Failed(failure)).await;
+    }
+
+    /// Ends a job that was called off before the engine took it.
+    pub(super) async fn stop(self, cause: Stop) {
+        self.conclude(End::Stopped(cause)).await;
+    }
+
+    async fn pump(&mut self, mut ticket: Ticket) -> End {
+        let live = self.live.clone();
+        loop {
+            let event = tokio::select! {
+                biased;
+                cause = live.stopped() => return End::Stopped(cause),
+                event = ticket.next() => event,
+            };
+            let told = match event {
+                Some(Event::Started { queued }) => self.started(queued),
+                Some(Event::Progress { done, total }) => {
+                    live.push(JobEventKind::Progress { done, total });
+                    Ok(())
+                }
+                Some(Event::Preview { picture, number, image }) => self.preview(picture, number, image).await,
+                Some(Event::Picture { picture, seed, image }) => self.picture(picture, seed, image).await,
+                Some(Event::Finished { warnings, timings }) => {
+                    self.observe(timings);
+                    return End::Completed(warnings.iter().map(ToString::to_string).collect());
+                }
+                Some(Event::Failed(failure)) => return failure.into(),
+                None => return End::Failed(JobFailure::internal("the engine stopped")),
+            };
+            if let Err(error) = told {
+                return End::Failed(JobFailure::of(&error));
+            }
+        }
+    }
+
+    fn started(&self, queued: Duration) -> anyhow::Result<()> {
+        self.jobs.metrics.queue_seconds.observe(queued.as_secs_f64());
+        self.live.push(JobEventKind::Started);
+        Ok(())
+    }
+
+    async fn preview(&mut self, picture: usize, number: usize, image: RgbImage) -> anyhow::Result<()> {
+        let bytes = self.timed(encode::preview(self.submission.format, image)).await?;
+        if (picture, number) == (0, 0) {
+            self.jobs.metrics.first_preview_seconds.observe(self.live.admitted.elapsed().as_secs_f64());
+        }
+        self.live.push(JobEventKind::Preview { picture, number, bytes });
+        Ok(())
+    }
+
+    async fn picture(&mut self, index: usize, seed: u32, image: Option<RgbImage>) -> anyhow::Result<()> {
+        let format = self.submission.format;
+        let asked = || self.submission.order.request.size.unwrap_or(self.jobs.engine.model().size);
+        let (width, height) = match &image {
+            Some(image) => image.dimensions(),
+            None => (asked().0 as u32, asked().1 as u32),
+        };
+        let bytes = match image {
+            Some(image) => Some(self.timed(encode::picture(format, seed, image, self.origin.clone())).await?),
+            None => None,
+        };
+        let withheld = bytes.is_none();
+        let made = MadeImage { id: ImageId::new(), index, seed, width, height, format, withheld, bytes };
+        self.keep(&made).await?;
+        let sequence = self.live.push(JobEventKind::Picture(made.clone()));
+        self.drawn.push(Drawn { image: made, sequence });
+        Ok(())
+    }
+
+    /// Stores a picture, so that whoever is told of it can fetch it.
+    async fn keep(&self, made: &MadeImage) -> anyhow::Result<()> {
+        let Some(bytes) = made.bytes.clone() else { return Ok(()) };
+        let model = self.jobs.engine.model();
+        let mut parameters = stored::parameters(&self.submission, model);
+        parameters["seed"] = made.seed.into();
+        let created = store::now();
+        let record = ImageRecord {
+            id: made.id,
+            job: self.live.facts.id,
+            index: made.index,
+            created,
+            expires: self.jobs.expires(created),
+            format: made.format,
+            bytes: bytes.len() as u64,
+            width: made.width,
+            height: made.height,
+            seed: made.seed,
+            model_version: model.version.clone(),
+            rater: self.submission.rater.clone(),
+            parameters,
+        };
+        self.jobs.store.add_image(&self.live.facts.owner, &record, bytes, self.jobs.settings.quota).await
+    }
+
+    async fn timed<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = work.await;
+        self.encoding += begun.elapsed();
+        done
+    }
+
+    fn observe(&self, timings: Timings) {
+        let Timings { queued: _, text, steps, decode } = timings;
+        for (stage, time) in [("text", text), ("steps", steps), ("decode", decode), ("encode", self.encoding)] {
+            self.jobs.metrics.stage_seconds.with_label_values(&[stage]).observe(time.as_secs_f64());
+        }
+    }
+
+    /// Writes the end down, then tells it.
+    async fn conclude(mut self, end: End) {
+        if let End::Stopped(Stop::Suspend) = end {
+            self.jobs.remove(self.live.facts.id);
+            return self.live.close(None);
+        }
+        let sequence = self.live.seal();
+        let finished = store::now();
+        self.drawn.sort_by_key(|drawn| drawn.image.index);
+        let kind = self.kind(end);
+        match self.write_end(&kind, sequence, finished).await {
+            Ok(()) => self.jobs.remove(self.live.facts.id),
+            // It stays in memory, so that its owner still gets what was drawn.
+            Err(error) => tracing::error!(job = %self.live.facts.id, "the end of a job cannot be stored: {error:#}"),
+        }
+        self.live.close(Some((kind, finished)));
+        self.jobs.tell_idle();
+    }
+
+    fn kind(&self, end: End) -> JobEventKind {
+        let count = |cause| self.jobs.metrics.cancelled_total.with_label_values(&[cause]).inc();
+        match end {
+            End::Completed(of_engine) => JobEventKind::Completed(Arc::new(JobResult {
+                created: self.live.facts.created,
+                model: self.submission.model.clone(),
+                model_version: self.origin.version.clone(),
+                images: self.drawn.iter().map(|drawn| drawn.image.clone()).collect(),
+                warnings: self.submission.warnings.iter().cloned().chain(of_engine).collect(),
+            })),
+            End::Failed(failure) => {
+                if failure.code == "deadline_exceeded" {
+                    count("deadline");
+                }
+                JobEventKind::Failed(failure)
+            }
+            End::Stopped(cause) => {
+                count(match cause {
+                    Stop::Client => "client",
+                    Stop::Disconnect => "disconnect",
+                    Stop::Shutdown | Stop::Suspend => "shutdown",
+                });
+                JobEventKind::Cancelled
+            }
+        }
+    }
+
+    async fn write_end(&self, kind: &JobEventKind, last_sequence: u64, finished: i64) -> anyhow::Result<()> {
+        let (state, result, failure) = match kind {
+            JobEventKind::Completed(result) => (JobState::Completed, Some(stored::result(result, &self.drawn)?), None),
+            JobEventKind::Failed(failure) => (JobState::Failed, None, Some(failure.clone())),
+            _ => (JobState::Cancelled, None, None),
+        };
+        let event = stored::candidates(&Candidates {
+            submission: &self.submission,
+            model: self.jobs.engine.model(),
+            job: self.live.facts.id,
+            state,
+            drawn: &self.drawn,
+            finished,
+        });
+        let expires = self.jobs.expires(finished);
+        let ending = Ending { state, result, failure, last_sequence, finished, expires, event };
+        self.jobs.store.finish_job(self.live.facts.id, &ending).await
+    }
+}

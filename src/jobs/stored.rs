@@ -1,0 +1,361 @@
+//! Jobs as the store keeps them: JSON with enough to draw a request again and to tell what came of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    ImageFormat, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission, run::Drawn,
+};
+use crate::{
+    domain::ImageId,
+    engine::{Class, ModelFacts, Order},
+    pipeline::{Request, Start},
+    store::{JobRecord, NewEvent, Store},
+};
+
+/// A submission without its owner, its `Idempotency-Key` and the picture it starts from, which have columns of their own.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredRequest {
+    prompt: String,
+    negative_prompt: String,
+    count: usize,
+    seed: u32,
+    steps: usize,
+    guidance: f32,
+    guidance_interval: Option<(f32, f32)>,
+    scheduler: Option<String>,
+    size: Option<(usize, usize)>,
+    strength: Option<f32>,
+    client: String,
+    class: Class,
+    /// Unix seconds.
+    deadline: Option<f64>,
+    previews: usize,
+    deterministic: bool,
+    format: ImageFormat,
+    rater: Option<String>,
+    model: String,
+    warnings: Vec<String>,
+}
+
+/// The stored form of a submission.
+pub(super) fn request(submission: &Submission) -> serde_json::Result<Value> {
+    let Order { request, client, class, deadline, previews, deterministic } = &submission.order;
+    serde_json::to_value(StoredRequest {
+        prompt: request.prompt.clone(),
+        negative_prompt: request.negative_prompt.clone(),
+        count: request.count,
+        seed: request.seed,
+        steps: request.steps,
+        guidance: request.guidance,
+        guidance_interval: request.guidance_interval,
+        scheduler: request.scheduler.map(|kind| kind.name().to_owned()),
+        size: request.size,
+        strength: request.start.as_ref().map(|start| start.strength),
+        client: client.to_string(),
+        class: *class,
+        deadline: deadline.map(|at| unix() + at.saturating_duration_since(Instant::now()).as_secs_f64()),
+        previews: *previews,
+        deterministic: *deterministic,
+        format: submission.format,
+        rater: submission.rater.clone(),
+        model: submission.model.clone(),
+        warnings: submission.warnings.clone(),
+    })
+}
+
+/// The submission that a stored job was made from.
+pub(super) fn submission(record: &JobRecord, start: Option<Bytes>) -> anyhow::Result<Submission> {
+    let stored = StoredRequest::deserialize(&record.request).context("the stored request cannot be read")?;
+    let start = match (start, stored.strength) {
+        (Some(bytes), Some(strength)) => {
+            Some(Start { image: Arc::new(image::load_from_memory(&bytes)?.into_rgb8()), strength })
+        }
+        _ => None,
+    };
+    let request = Request {
+        prompt: stored.prompt,
+        negative_prompt: stored.negative_prompt,
+        count: stored.count,
+        seed: stored.seed,
+        steps: stored.steps,
+        guidance: stored.guidance,
+        scheduler: stored.scheduler.map(|name| name.parse()).transpose()?,
+        size: stored.size,
+        guidance_interval: stored.guidance_interval,
+        start,
+    };
+    let left = |at: f64| Duration::try_from_secs_f64(at - unix()).unwrap_or_default();
+    let order = Order {
+        request,
+        client: stored.client.into(),
+        class: stored.class,
+        deadline: stored.deadline.map(|at| Instant::now() + left(at)),
+        previews: stored.previews,
+        deterministic: stored.deterministic,
+    };
+    Ok(Submission {
+        owner: record.owner.clone(),
+        order,
+        format: stored.format,
+        keep: record.keep,
+        rater: stored.rater,
+        idempotency: None,
+        model: stored.model,
+        warnings: stored.warnings,
+    })
+}
+
+fn unix() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// All parameters of a request, under the API's names; what it left to the pack is filled in.
+pub(super) fn parameters(submission: &Submission, model: &ModelFacts) -> Value {
+    let request = &submission.order.request;
+    let (width, height) = request.size.unwrap_or(model.size);
+    json!({
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "n": request.count,
+        "seed": request.seed,
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.guidance,
+        "guidance_interval": request.guidance_interval,
+        "scheduler": request.scheduler.unwrap_or(model.scheduler).name(),
+        "size": format!("{width}x{height}"),
+        "strength": request.start.as_ref().map(|start| start.strength),
+        "deterministic": submission.order.deterministic,
+        "output_format": submission.format.name(),
+        "model": submission.model,
+    })
+}
+
+/// The log's event about what a job drew; `docs/events.md` explains it.
+pub(super) fn candidates(record: &Candidates<'_>) -> Option<NewEvent> {
+    /// Of the body's layout.
+    const VERSION: u32 = 1;
+    let Candidates { submission, model, job, state, drawn, finished } = record;
+    let candidate = |drawn: &Drawn| {
+        let MadeImage { id, index, seed, withheld, .. } = &drawn.image;
+        let shown = *state == JobState::Completed && !withheld;
+        json!({ "index": index, "position": shown.then_some(index), "seed": seed, "image_id": id, "flagged": withheld })
+    };
+    let body = json!({
+        "version": VERSION,
+        "outcome": state.name(),
+        "model": submission.model,
+        "model_version": model.version,
+        "rater": submission.rater,
+        "parameters": parameters(submission, model),
+        "candidates": drawn.iter().map(candidate).collect::<Vec<_>>(),
+    });
+    let (job, owner) = (Some(*job), submission.owner.clone());
+    (!drawn.is_empty()).then_some(NewEvent { kind: "candidates", created: *finished, job, owner, body })
+}
+
+/// What the event log is told of.
+pub(super) struct Candidates<'a> {
+    pub(super) submission: &'a Submission,
+    pub(super) model: &'a ModelFacts,
+    pub(super) job: crate::domain::JobId,
+    pub(super) state: JobState,
+    pub(super) drawn: &'a [Drawn],
+    /// Unix seconds.
+    pub(super) finished: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredResult {
+    model: String,
+    model_version: String,
+    warnings: Vec<String>,
+    images: Vec<StoredImage>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredImage {
+    id: ImageId,
+    index: usize,
+    seed: u32,
+    width: u32,
+    height: u32,
+    format: ImageFormat,
+    withheld: bool,
+    /// Of the event that told of it.
+    sequence: u64,
+}
+
+/// The stored form of a result, without the pictures' bytes.
+pub(super) fn result(result: &JobResult, drawn: &[Drawn]) -> serde_json::Result<Value> {
+    let image = |Drawn { image, sequence }: &Drawn| StoredImage {
+        id: image.id,
+        index: image.index,
+        seed: image.seed,
+        width: image.width,
+        height: image.height,
+        format: image.format,
+        withheld: image.withheld,
+        sequence: *sequence,
+    };
+    serde_json::to_value(StoredResult {
+        model: result.model.clone(),
+        model_version: result.model_version.clone(),
+        warnings: result.warnings.clone(),
+        images: drawn.iter().map(image).collect(),
+    })
+}
+
+/// Whether a stored job is told with its pictures' bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bodies {
+    Load,
+    Leave,
+}
+
+async fn read_result(
+    store: &Store,
+    record: &JobRecord,
+    bodies: Bodies,
+) -> anyhow::Result<Option<(JobResult, Vec<u64>)>> {
+    let Some(value) = &record.result else { return Ok(None) };
+    let stored = StoredResult::deserialize(value).context("the stored result cannot be read")?;
+    let (mut images, mut sequences) = (Vec::new(), Vec::new());
+    for image in stored.images {
+        let StoredImage { id, index, seed, width, height, format, withheld, sequence } = image;
+        let bytes = match bodies {
+            Bodies::Load if !withheld => store.image_bytes(id).await?.map(|(_, bytes)| bytes),
+            _ => None,
+        };
+        images.push(MadeImage { id, index, seed, width, height, format, withheld, bytes });
+        sequences.push(sequence);
+    }
+    let StoredResult { model, model_version, warnings, .. } = stored;
+    Ok(Some((JobResult { created: record.created, model, model_version, images, warnings }, sequences)))
+}
+
+/// A stored job as its owner sees it.
+pub(super) async fn view(store: &Store, record: &JobRecord, bodies: Bodies) -> anyhow::Result<JobView> {
+    let stored = StoredRequest::deserialize(&record.request).context("the stored request cannot be read")?;
+    let total = stored.count * stored.steps;
+    Ok(JobView {
+        id: record.id,
+        state: record.state,
+        queue_position: None,
+        estimated_seconds: None,
+        progress: (if record.state == JobState::Completed { total } else { 0 }, total),
+        prompt: stored.prompt,
+        created: record.created,
+        finished: record.finished,
+        result: read_result(store, record, bodies).await?.map(|(result, _)| Arc::new(result)),
+        failure: record.failure.clone(),
+    })
+}
+
+/// What is left to tell of a job that has ended, after an event.
+pub(super) async fn events(store: &Store, record: &JobRecord, after: u64) -> anyhow::Result<Vec<JobEvent>> {
+    let mut events = Vec::new();
+    let end = match (record.state, read_result(store, record, Bodies::Load).await?) {
+        (JobState::Completed, Some((result, sequences))) => {
+            let told = result.images.iter().cloned().zip(sequences);
+            events.extend(told.map(|(image, sequence)| JobEvent { sequence, kind: JobEventKind::Picture(image) }));
+            JobEventKind::Completed(Arc::new(result))
+        }
+        (JobState::Cancelled, _) => JobEventKind::Cancelled,
+        _ => JobEventKind::Failed(
+            record.failure.clone().unwrap_or_else(|| JobFailure::internal("nothing is known of it")),
+        ),
+    };
+    events.push(JobEvent { sequence: record.last_sequence, kind: end });
+    events.sort_by_key(|event| event.sequence);
+    events.retain(|event| event.sequence > after);
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{JobId, Owner},
+        pipeline::schedule::SchedulerKind,
+    };
+
+    #[test]
+    fn a_stored_request_is_drawn_again_as_it_was() {
+        let start = image::RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8, y as u8, 3]));
+        let request = Request {
+            prompt: "two blue stars".into(),
+            negative_prompt: "blur".into(),
+            count: 3,
+            seed: u32::MAX,
+            steps: 7,
+            guidance: 4.3,
+            scheduler: Some(SchedulerKind::DpmPp2mKarras),
+            size: Some((64, 32)),
+            guidance_interval: Some((0.1, 0.9)),
+            start: Some(Start { image: Arc::new(start.clone()), strength: 0.6 }),
+        };
+        let order = Order {
+            request,
+            client: "key_1".into(),
+            class: Class::Bulk,
+            deadline: Some(Instant::now() + Duration::from_secs(60)),
+            previews: 2,
+            deterministic: true,
+        };
+        let submission = Submission {
+            owner: Owner::session("a"),
+            order,
+            format: ImageFormat::Webp,
+            keep: true,
+            rater: Some("r".into()),
+            idempotency: None,
+            model: "miniature".into(),
+            warnings: vec!["w".into()],
+        };
+        let record = JobRecord {
+            id: JobId::new(),
+            owner: submission.owner.clone(),
+            state: JobState::Queued,
+            keep: true,
+            request: super::request(&submission).expect("JSON"),
+            start: None,
+            last_sequence: 0,
+            result: None,
+            failure: None,
+            created: 0,
+            finished: None,
+        };
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        start.write_to(&mut bytes, image::ImageFormat::Png).expect("PNG");
+        let read = super::submission(&record, Some(bytes.into_inner().into())).expect("readable");
+        assert_eq!(read.order.request, submission.order.request);
+        let left = read.order.deadline.expect("kept") - Instant::now();
+        assert!((58.0..=60.0).contains(&left.as_secs_f64()), "{left:?}");
+        let facts = |s: &Submission| {
+            format!(
+                "{:?}",
+                (
+                    &s.owner,
+                    &s.order.client,
+                    s.order.class,
+                    s.order.previews,
+                    s.order.deterministic,
+                    s.format,
+                    s.keep,
+                    &s.rater,
+                    &s.model,
+                    &s.warnings
+                )
+            )
+        };
+        assert_eq!(facts(&read), facts(&submission));
+    }
+}

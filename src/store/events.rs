@@ -1,0 +1,94 @@
+//! The event log, schema v1 (`docs/events.md`): what was generated, so that later parts can tell what was made of it.
+
+use serde_json::Value;
+use sqlx::{Sqlite, Transaction};
+
+use super::{Store, parsed};
+use crate::domain::{JobId, Owner};
+
+/// An event to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// What it is: `candidates`.
+    pub kind: &'static str,
+    /// Unix seconds; order is told by the sequence, never by this.
+    pub created: i64,
+    /// The job it is about.
+    pub job: Option<JobId>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its facts; `docs/events.md` says which.
+    pub body: Value,
+}
+
+/// An event of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRecord {
+    /// Its place in the log. Grows; a number that a transaction did not use may be missing.
+    pub sequence: i64,
+    /// What it is.
+    pub kind: String,
+    /// Unix seconds.
+    pub created: i64,
+    /// The job it is about.
+    pub job: Option<JobId>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its facts.
+    pub body: Value,
+}
+
+#[derive(sqlx::FromRow)]
+struct EventRow {
+    sequence: i64,
+    kind: String,
+    created: i64,
+    job: Option<String>,
+    owner: String,
+    body: String,
+}
+
+impl TryFrom<EventRow> for EventRecord {
+    type Error = anyhow::Error;
+
+    fn try_from(row: EventRow) -> anyhow::Result<Self> {
+        Ok(Self {
+            sequence: row.sequence,
+            kind: row.kind,
+            created: row.created,
+            job: row.job.as_deref().map(parsed).transpose()?,
+            owner: Owner::from_stored(row.owner),
+            body: serde_json::from_str(&row.body)?,
+        })
+    }
+}
+
+impl Store {
+    /// Events after a place in the log, in their order, at most `limit`.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn events(&self, after: i64, limit: usize) -> anyhow::Result<Vec<EventRecord>> {
+        let rows: Vec<EventRow> = sqlx::query_as(
+            "SELECT sequence, kind, created, job, owner, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        )
+        .bind(after)
+        .bind(limit as i64)
+        .fetch_all(&self.database().readers)
+        .await?;
+        rows.into_iter().map(EventRecord::try_from).collect()
+    }
+}
+
+/// Adds an event to the log, with whatever else the transaction does.
+pub(super) async fn append(transaction: &mut Transaction<'static, Sqlite>, event: &NewEvent) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO events (kind, created, job, owner, body) VALUES (?, ?, ?, ?, ?)")
+        .bind(event.kind)
+        .bind(event.created)
+        .bind(event.job.map(|job| job.to_string()))
+        .bind(event.owner.as_str())
+        .bind(event.body.to_string())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,181 @@
+//! Pictures: a row each, their bytes as blobs.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::{Full, Store, now, parsed};
+use crate::{
+    domain::{ImageId, JobId, Owner},
+    jobs::ImageFormat,
+};
+
+/// A picture's facts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageRecord {
+    /// Its name.
+    pub id: ImageId,
+    /// The job that made it.
+    pub job: JobId,
+    /// Which of the job's pictures, from 0.
+    pub index: usize,
+    /// Unix seconds.
+    pub created: i64,
+    /// Unix seconds after which it is gone.
+    pub expires: i64,
+    /// Coding of the bytes.
+    pub format: ImageFormat,
+    /// Size of the bytes.
+    pub bytes: u64,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Its generator's seed.
+    pub seed: u32,
+    /// `name@hash` of the pack that drew it.
+    pub model_version: String,
+    /// Whom it is for, as the caller names them.
+    pub rater: Option<String>,
+    /// All parameters, under the API's names.
+    pub parameters: Value,
+}
+
+#[derive(sqlx::FromRow)]
+struct ImageRow {
+    id: String,
+    job: String,
+    position: i64,
+    created: i64,
+    expires: i64,
+    format: String,
+    bytes: i64,
+    width: i64,
+    height: i64,
+    seed: i64,
+    model_version: String,
+    rater: Option<String>,
+    parameters: String,
+}
+
+impl TryFrom<ImageRow> for ImageRecord {
+    type Error = anyhow::Error;
+
+    fn try_from(row: ImageRow) -> anyhow::Result<Self> {
+        Ok(Self {
+            id: parsed(&row.id)?,
+            job: parsed(&row.job)?,
+            index: row.position.try_into()?,
+            created: row.created,
+            expires: row.expires,
+            format: parsed(&row.format)?,
+            bytes: row.bytes.try_into()?,
+            width: row.width.try_into()?,
+            height: row.height.try_into()?,
+            seed: row.seed.try_into()?,
+            model_version: row.model_version,
+            rater: row.rater,
+            parameters: serde_json::from_str(&row.parameters)?,
+        })
+    }
+}
+
+impl Store {
+    /// Keeps a picture of a job that is not done. Where the quota leaves no room, the oldest finished jobs leave first.
+    ///
+    /// # Errors
+    /// [`Full`] when no finished job is left that could leave; else if the store cannot be written.
+    pub async fn add_image(&self, owner: &Owner, record: &ImageRecord, bytes: Bytes, quota: u64) -> anyhow::Result<()> {
+        let length = bytes.len() as u64;
+        if self.used_bytes() + length > quota {
+            self.sweep(now(), quota.saturating_sub(length)).await?;
+            let used = self.used_bytes();
+            anyhow::ensure!(used + length <= quota, Full { used, quota });
+        }
+        let _kept = self.blobs_stay().await;
+        let blobs = self.blobs().clone();
+        let blob = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await??;
+        self.insert_image(owner, record, &blob).await?;
+        self.count_bytes(length);
+        Ok(())
+    }
+
+    async fn insert_image(&self, owner: &Owner, record: &ImageRecord, blob: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO images (id, job, owner, position, created, expires, format, blob, bytes, width, height, seed, \
+             model_version, rater, parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(record.id.to_string())
+        .bind(record.job.to_string())
+        .bind(owner.as_str())
+        .bind(record.index as i64)
+        .bind(record.created)
+        .bind(record.expires)
+        .bind(record.format.name())
+        .bind(blob)
+        .bind(record.bytes as i64)
+        .bind(i64::from(record.width))
+        .bind(i64::from(record.height))
+        .bind(i64::from(record.seed))
+        .bind(&record.model_version)
+        .bind(&record.rater)
+        .bind(record.parameters.to_string())
+        .execute(&self.database().writer)
+        .await
+        .map(drop)
+    }
+
+    /// A picture's bytes; `None` when there is none or it has expired.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn image_bytes(&self, id: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
+        let _kept = self.blobs_stay().await;
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT format, blob FROM images WHERE id = ? AND expires > ?")
+                .bind(id.to_string())
+                .bind(now())
+                .fetch_optional(&self.database().readers)
+                .await?;
+        let Some((format, blob)) = row else { return Ok(None) };
+        let bytes = self.read_blob(blob).await?;
+        Ok(Some((parsed(&format)?, bytes)))
+    }
+
+    /// A picture's facts, for its owner.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn image(&self, owner: &Owner, id: ImageId) -> anyhow::Result<Option<ImageRecord>> {
+        let row: Option<ImageRow> = sqlx::query_as("SELECT * FROM images WHERE id = ? AND owner = ? AND expires > ?")
+            .bind(id.to_string())
+            .bind(owner.as_str())
+            .bind(now())
+            .fetch_optional(&self.database().readers)
+            .await?;
+        row.map(ImageRecord::try_from).transpose()
+    }
+
+    /// An owner's pictures, the newest first, at most `limit`, those made before `before`.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn list_images(
+        &self,
+        owner: &Owner,
+        limit: usize,
+        before: Option<ImageId>,
+    ) -> anyhow::Result<Vec<ImageRecord>> {
+        let rows: Vec<ImageRow> = sqlx::query_as(
+            "SELECT * FROM images WHERE owner = ?1 AND expires > ?2 \
+             AND (?3 IS NULL OR ordinal < (SELECT ordinal FROM images WHERE id = ?3 AND owner = ?1)) \
+             ORDER BY ordinal DESC LIMIT ?4",
+        )
+        .bind(owner.as_str())
+        .bind(now())
+        .bind(before.map(|id| id.to_string()))
+        .bind(limit as i64)
+        .fetch_all(&self.database().readers)
+        .await?;
+        rows.into_iter().map(ImageRecord::try_from).collect()
+    }
+}

@@ -1,0 +1,64 @@
+//! How much room is left.
+
+use std::{ffi::CString, io, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
+
+use super::Store;
+
+/// Pictures of jobs that are not finished fill the quota: nothing can leave to make room.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pictures take {used} of {quota} bytes, and no job among them can leave yet")]
+pub struct Full {
+    /// Bytes that pictures take.
+    pub used: u64,
+    /// Bytes that they may take.
+    pub quota: u64,
+}
+
+/// SQLite's code for a full disk (`SQLITE_FULL`).
+const SQLITE_FULL: &str = "13";
+
+/// Whether something failed because the disk or the quota of pictures is full.
+pub fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let code = cause.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error()).and_then(|e| e.code());
+        cause.is::<Full>()
+            || matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+            || code.as_deref() == Some(SQLITE_FULL)
+    })
+}
+
+impl Store {
+    /// Bytes that are free on the disk of the data directory.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        free_bytes(self.data())
+    }
+
+    /// Bytes of pictures whose jobs are not finished: they cannot leave.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn pinned_bytes(&self) -> anyhow::Result<u64> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT COALESCE(SUM(images.bytes), 0) FROM jobs JOIN images ON images.job = jobs.id WHERE jobs.finished IS NULL",
+        )
+        .fetch_one(&self.database().readers)
+        .await?;
+        Ok(bytes.try_into()?)
+    }
+}
+
+fn free_bytes(path: &Path) -> io::Result<u64> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut facts = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends in NUL and `facts` has room for what the call writes.
+    if unsafe { libc::statvfs(path.as_ptr(), facts.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so it wrote all of it.
+    let facts = unsafe { facts.assume_init() };
+    Ok(facts.f_bavail as u64 * facts.f_frsize as u64)
+}

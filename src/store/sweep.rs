@@ -1,0 +1,181 @@
+//! What leaves the store, and when: expired jobs with their pictures, the oldest jobs when pictures outgrow their quota.
+
+use sqlx::{Sqlite, Transaction};
+
+use super::{Store, blobs::Blobs};
+use crate::domain::JobId;
+
+/// How long an expired job answers 410 before it answers 404: a month, as long as somebody may hold on to a link.
+const TOMBSTONE_SECONDS: i64 = 30 * 24 * 3600;
+/// Jobs that leave in one transaction: others write between.
+const BATCH: i64 = 64;
+
+/// What a sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Jobs whose time to live was over.
+    pub expired: usize,
+    /// Jobs that had to make room.
+    pub evicted: usize,
+}
+
+impl Store {
+    /// Removes jobs that have expired by `now` (Unix seconds), then the oldest finished ones until pictures take at most
+    /// `quota` bytes. What is not finished stays, even above the quota.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn sweep(&self, now: i64, quota: u64) -> anyhow::Result<Swept> {
+        let mut swept = Swept::default();
+        loop {
+            let expired: Vec<String> = sqlx::query_scalar("SELECT id FROM jobs WHERE expires <= ? LIMIT ?")
+                .bind(now)
+                .bind(BATCH)
+                .fetch_all(&self.database().readers)
+                .await?;
+            if expired.is_empty() {
+                break;
+            }
+            swept.expired += expired.len();
+            self.retire(&expired, now).await?;
+        }
+        while self.used_bytes() > quota {
+            let leaving = self.oldest_over(quota).await?;
+            if leaving.is_empty() {
+                break;
+            }
+            swept.evicted += leaving.len();
+            self.retire(&leaving, now).await?;
+        }
+        sqlx::query("DELETE FROM tombstones WHERE expired <= ?")
+            .bind(now - TOMBSTONE_SECONDS)
+            .execute(&self.database().writer)
+            .await?;
+        Ok(swept)
+    }
+
+    /// The oldest finished jobs with pictures, as many as must leave for the quota.
+    async fn oldest_over(&self, quota: u64) -> sqlx::Result<Vec<String>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT jobs.id, SUM(images.bytes) FROM jobs JOIN images ON images.job = jobs.id \
+             WHERE jobs.finished IS NOT NULL GROUP BY jobs.id ORDER BY jobs.finished, jobs.id LIMIT ?",
+        )
+        .bind(BATCH)
+        .fetch_all(&self.database().readers)
+        .await?;
+        let mut over = self.used_bytes().saturating_sub(quota);
+        let mut leaving = Vec::new();
+        for (id, bytes) in rows {
+            if over == 0 {
+                break;
+            }
+            over = over.saturating_sub(bytes as u64);
+            leaving.push(id);
+        }
+        Ok(leaving)
+    }
+
+    /// Removes jobs with their pictures and leaves tombstones.
+    async fn retire(&self, jobs: &[String], now: i64) -> anyhow::Result<()> {
+        let _alone = self.blobs_may_go().await;
+        let mut transaction = self.database().begin().await?;
+        let mut gone = Gone::default();
+        for job in jobs {
+            gone.images_of(job, &mut transaction).await?;
+            sqlx::query("INSERT INTO tombstones (id, owner, expired) SELECT id, owner, ? FROM jobs WHERE id = ?")
+                .bind(now)
+                .bind(job)
+                .execute(&mut *transaction)
+                .await?;
+            let start: Option<Option<String>> =
+                sqlx::query_scalar("DELETE FROM jobs WHERE id = ? RETURNING start_blob")
+                    .bind(job)
+                    .fetch_optional(&mut *transaction)
+                    .await?;
+            gone.blobs.extend(start.flatten());
+        }
+        transaction.commit().await?;
+        self.forget(gone).await
+    }
+
+    /// Removes the pictures that a job made before the server stopped: it is about to draw them again, and to tell of it after
+    /// `last_sequence`.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn restart_job(&self, id: JobId, last_sequence: u64) -> anyhow::Result<()> {
+        let _alone = self.blobs_may_go().await;
+        let mut transaction = self.database().begin().await?;
+        let mut gone = Gone::default();
+        gone.images_of(&id.to_string(), &mut transaction).await?;
+        sqlx::query("UPDATE jobs SET last_sequence = ? WHERE id = ?")
+            .bind(last_sequence as i64)
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.forget(gone).await
+    }
+
+    /// Removes the blobs that no row names any more.
+    async fn forget(&self, gone: Gone) -> anyhow::Result<()> {
+        self.uncount_bytes(gone.bytes);
+        let mut unnamed = Vec::new();
+        for blob in gone.blobs {
+            if !self.blob_is_named(&blob).await? {
+                unnamed.push(blob);
+            }
+        }
+        let blobs = self.blobs().clone();
+        tokio::task::spawn_blocking(move || remove(&blobs, &unnamed)).await??;
+        Ok(())
+    }
+
+    async fn blob_is_named(&self, blob: &str) -> sqlx::Result<bool> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM images WHERE blob = ?1) OR EXISTS (SELECT 1 FROM jobs WHERE start_blob = ?1)",
+        )
+        .bind(blob)
+        .fetch_one(&self.database().writer)
+        .await
+    }
+
+    /// Removes blobs that were written for rows that never came: the process died between.
+    pub(super) async fn remove_orphans(&self) -> anyhow::Result<()> {
+        for prefix in self.blobs().prefixes()? {
+            let mut orphans = Vec::new();
+            for blob in self.blobs().under(&prefix)? {
+                if !self.blob_is_named(&blob).await? {
+                    orphans.push(blob);
+                }
+            }
+            remove(self.blobs(), &orphans)?;
+        }
+        Ok(())
+    }
+}
+
+fn remove(blobs: &Blobs, digests: &[String]) -> std::io::Result<()> {
+    digests.iter().try_for_each(|digest| blobs.remove(digest))
+}
+
+/// What rows named that were removed.
+#[derive(Default)]
+struct Gone {
+    blobs: Vec<String>,
+    bytes: u64,
+}
+
+impl Gone {
+    async fn images_of(&mut self, job: &str, transaction: &mut Transaction<'static, Sqlite>) -> sqlx::Result<()> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("DELETE FROM images WHERE job = ? RETURNING blob, bytes")
+            .bind(job)
+            .fetch_all(&mut **transaction)
+            .await?;
+        for (blob, bytes) in rows {
+            self.blobs.push(blob);
+            self.bytes += bytes as u64;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,530 @@
+//! Jobs over the real engine, the bundled pack and a real disk: what a client sees of its job, whatever happens to either.
+#![allow(missing_docs)]
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use bytes::Bytes;
+use plaudit::{
+    domain::{JobId, Owner},
+    engine::{Class, Engine, EngineSettings, Order},
+    jobs::{
+        ImageFormat, JobError, JobEvent, JobEventKind, JobResult, JobSettings, JobState, Jobs, Listener, Submission,
+        SubmitError,
+    },
+    metrics::Metrics,
+    pack::Pack,
+    pipeline::{Request, Start},
+    runtime::Device,
+    store::Store,
+};
+
+/// More steps than any test waits for.
+const ENDLESS: usize = 900;
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Server {
+    store: Store,
+    engine: Arc<Engine>,
+    jobs: Jobs,
+    metrics: Metrics,
+}
+
+impl Server {
+    async fn start(data: &Path, settings: JobSettings) -> Result<Self> {
+        let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature"))?;
+        let metrics = Metrics::new();
+        let engine = Arc::new(Engine::start(&pack, Device::Cpu, &EngineSettings::default(), metrics.clone())?);
+        let store = Self::store(data).await?;
+        let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings).await?;
+        Ok(Self { store, engine, jobs, metrics })
+    }
+
+    /// A server that has just stopped may hold its lock for a moment.
+    async fn store(data: &Path) -> Result<Store> {
+        for _ in 0..50 {
+            match Store::open(data).await {
+                Err(error) if error.to_string().contains("in use") => {
+                    tokio::time::sleep(Duration::from_millis(20)).await
+                }
+                opened => return opened,
+            }
+        }
+        Store::open(data).await
+    }
+
+    fn cancelled(&self, cause: &str) -> u64 {
+        self.metrics.cancelled_total.with_label_values(&[cause]).get()
+    }
+
+    /// Waits until the engine has nothing to do.
+    async fn idle(&self) {
+        let since = Instant::now();
+        while self.engine.load().waiting + self.engine.load().running > 0 {
+            assert!(since.elapsed() < PATIENCE, "the engine still works: {:?}", self.engine.load());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn alice() -> Owner {
+    Owner::session("alice")
+}
+
+fn mallory() -> Owner {
+    Owner::session("mallory")
+}
+
+fn submission(steps: usize, seed: u32) -> Submission {
+    let request = Request { prompt: "two blue stars".into(), steps, seed, ..Request::default() };
+    let order = Order {
+        request,
+        client: "alice".into(),
+        class: Class::Interactive,
+        deadline: None,
+        previews: 0,
+        deterministic: false,
+    };
+    Submission {
+        owner: alice(),
+        order,
+        format: ImageFormat::Png,
+        keep: false,
+        rater: None,
+        idempotency: None,
+        model: "miniature".into(),
+        warnings: vec![],
+    }
+}
+
+fn kept(steps: usize, seed: u32) -> Submission {
+    Submission { keep: true, ..submission(steps, seed) }
+}
+
+fn keyed(submission: Submission, digest: u8) -> Submission {
+    Submission { idempotency: Some(("retry-me".into(), [digest; 32])), ..submission }
+}
+
+async fn next(listener: &mut Listener) -> Option<JobEvent> {
+    tokio::time::timeout(PATIENCE, listener.next()).await.expect("an event in time")
+}
+
+/// Everything up to the end.
+async fn hear(mut listener: Listener) -> Vec<JobEvent> {
+    let mut events = Vec::new();
+    while let Some(event) = next(&mut listener).await {
+        events.push(event);
+    }
+    events
+}
+
+async fn started(listener: &mut Listener) {
+    while let Some(event) = next(listener).await {
+        if matches!(event.kind, JobEventKind::Started) {
+            return;
+        }
+    }
+    panic!("it ended before it started");
+}
+
+fn result(events: &[JobEvent]) -> Arc<JobResult> {
+    match events.last().map(|event| &event.kind) {
+        Some(JobEventKind::Completed(result)) => result.clone(),
+        other => panic!("not completed: {other:?}"),
+    }
+}
+
+fn pictures(result: &JobResult) -> Vec<Bytes> {
+    result.images.iter().filter_map(|image| image.bytes.clone()).collect()
+}
+
+fn sequences(events: &[JobEvent]) -> Vec<u64> {
+    events.iter().map(|event| event.sequence).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_runs_to_its_end_and_leaves_pictures_and_an_event() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let mut asked = submission(4, u32::MAX);
+    (asked.order.request.count, asked.order.previews, asked.rater) = (2, 1, Some("r1".into()));
+    asked.warnings = vec!["quality has no effect here".into()];
+    let listener = server.jobs.submit(asked).await?;
+    let id = listener.id;
+    let events = hear(listener).await;
+
+    let kinds = |wanted: fn(&JobEventKind) -> bool| events.iter().filter(|event| wanted(&event.kind)).count();
+    assert!(matches!(events[0].kind, JobEventKind::Queued { .. }), "{:?}", events[0]);
+    assert_eq!(kinds(|kind| matches!(kind, JobEventKind::Started)), 1);
+    assert_eq!(kinds(|kind| matches!(kind, JobEventKind::Picture(_))), 2);
+    assert!(sequences(&events).is_sorted_by(|a, b| a < b));
+    let result = result(&events);
+    assert_eq!(result.images.iter().map(|image| image.seed).collect::<Vec<_>>(), [u32::MAX, 0]);
+    assert_eq!(
+        (result.model.as_str(), result.model_version.as_str()),
+        ("miniature", server.engine.model().version.as_str())
+    );
+    assert_eq!(result.warnings, ["quality has no effect here"]);
+
+    for image in &result.images {
+        assert_eq!(
+            server.store.image_bytes(image.id).await?,
+            image.bytes.clone().map(|bytes| (ImageFormat::Png, bytes))
+        );
+        let facts = server.store.image(&alice(), image.id).await?.expect("it is hers");
+        assert_eq!(
+            (facts.job, facts.seed, facts.parameters["seed"].as_u64()),
+            (id, image.seed, Some(image.seed.into()))
+        );
+        assert_eq!((facts.parameters["prompt"].as_str(), facts.rater.as_deref()), (Some("two blue stars"), Some("r1")));
+    }
+    let log = server.store.events(0, 9).await?;
+    let body = &log[0].body;
+    assert_eq!((log.len(), log[0].kind.as_str(), log[0].job), (1, "candidates", Some(id)));
+    let named: Vec<_> =
+        body["candidates"].as_array().into_iter().flatten().map(|one| one["image_id"].as_str()).collect();
+    let made: Vec<String> = result.images.iter().map(|image| image.id.to_string()).collect();
+    assert_eq!(named, made.iter().map(|id| Some(id.as_str())).collect::<Vec<_>>());
+    assert_eq!(
+        (body["outcome"].as_str(), body["parameters"]["num_inference_steps"].as_u64()),
+        (Some("completed"), Some(4))
+    );
+
+    let view = server.jobs.view(&alice(), id).await?;
+    assert_eq!((view.state, view.prompt.as_str(), view.result), (JobState::Completed, "two blue stars", Some(result)));
+    let count = |stage| server.metrics.stage_seconds.with_label_values(&[stage]).get_sample_count();
+    assert_eq!(["text", "steps", "decode", "encode"].map(count), [1; 4]);
+    assert_eq!(server.metrics.queue_seconds.get_sample_count(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_goes_on_where_it_was_cut_off_during_the_job_and_after() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let mut asked = kept(30, 1);
+    asked.order.previews = 3;
+    let mut first = server.jobs.submit(asked).await?;
+    let id = first.id;
+    let mut heard = Vec::new();
+    for _ in 0..6 {
+        heard.push(next(&mut first).await.expect("it goes on").sequence);
+    }
+    assert_eq!(heard, [1, 2, 3, 4, 5, 6]);
+    drop(first);
+    let rest = hear(server.jobs.follow(&alice(), id, 6).await?).await;
+    let (first, last) = (rest[0].sequence, rest[rest.len() - 1].sequence);
+    assert!(first >= 7 && sequences(&rest).is_sorted_by(|a, b| a < b), "{:?}", sequences(&rest));
+
+    // From the store, which has what matters under the same numbers.
+    let told = |events: &[JobEvent]| -> Vec<(u64, bool)> {
+        let lasting = events.iter().filter(|e| matches!(e.kind, JobEventKind::Picture(_) | JobEventKind::Completed(_)));
+        lasting.map(|e| (e.sequence, matches!(e.kind, JobEventKind::Completed(_)))).collect()
+    };
+    let replayed = hear(server.jobs.follow(&alice(), id, 6).await?).await;
+    assert_eq!(told(&replayed), told(&rest));
+    assert_eq!(result(&replayed), result(&rest));
+    assert!(hear(server.jobs.follow(&alice(), id, last).await?).await.is_empty(), "nothing comes after the end");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_everybody_left_stops_and_a_kept_one_does_not() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let mut first = server.jobs.submit(submission(ENDLESS, 1)).await?;
+    let id = first.id;
+    started(&mut first).await;
+    let second = server.jobs.follow(&alice(), id, 0).await?;
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(server.jobs.view(&alice(), id).await?.state, JobState::Running, "one still listens");
+    drop(second);
+    server.idle().await;
+    let ended = hear(server.jobs.follow(&alice(), id, 0).await?).await;
+    assert!(matches!(ended.last().map(|event| &event.kind), Some(JobEventKind::Cancelled)), "{ended:?}");
+    assert_eq!((server.cancelled("disconnect"), server.cancelled("client")), (1, 0));
+
+    let keeper = server.jobs.submit(kept(4, 2)).await?;
+    let id = keeper.id;
+    drop(keeper);
+    let events = hear(server.jobs.follow(&alice(), id, 0).await?).await;
+    assert_eq!(pictures(&result(&events)).len(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_calls_a_job_off_and_nobody_else_can() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let mut listener = server.jobs.submit(kept(ENDLESS, 1)).await?;
+    let id = listener.id;
+    started(&mut listener).await;
+    for refused in [
+        server.jobs.cancel(&mallory(), id).await.map(drop),
+        server.jobs.view(&mallory(), id).await.map(drop),
+        server.jobs.follow(&mallory(), id, 0).await.map(drop),
+        server.jobs.view(&alice(), JobId::new()).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(JobError::NotFound(_))), "{refused:?}");
+    }
+    assert!(server.jobs.list(&mallory(), None, 9, None).await?.is_empty());
+
+    let began = Instant::now();
+    assert_eq!(server.jobs.cancel(&alice(), id).await?.state, JobState::Cancelled);
+    server.idle().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(matches!(hear(listener).await.last().map(|e| e.kind.clone()), Some(JobEventKind::Cancelled)));
+    assert_eq!((server.cancelled("client"), server.jobs.cancel(&alice(), id).await?.state), (1, JobState::Cancelled));
+
+    let done = server.jobs.submit(kept(2, 1)).await?;
+    let id = done.id;
+    hear(done).await;
+    assert_eq!(server.jobs.cancel(&alice(), id).await?.state, JobState::Completed, "an end is final");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_requests_under_one_key_make_one_job() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let tries: Vec<_> = (0..16)
+        .map(|_| {
+            let jobs = server.jobs.clone();
+            tokio::spawn(async move { jobs.submit(keyed(submission(6, 1), 7)).await })
+        })
+        .collect();
+    let mut listeners = Vec::new();
+    for tried in tries {
+        listeners.push(tried.await??);
+    }
+    assert_eq!(listeners.iter().filter(|listener| !listener.replayed).count(), 1);
+    assert!(matches!(server.jobs.submit(keyed(submission(7, 1), 8)).await, Err(SubmitError::IdempotencyMismatch)));
+    let mut results = Vec::new();
+    for listener in listeners {
+        results.push(result(&hear(listener).await));
+    }
+    let again = server.jobs.submit(keyed(submission(6, 1), 7)).await?;
+    assert!(again.replayed);
+    results.push(result(&hear(again).await));
+    assert!(results.iter().all(|result| result == &results[0]), "the same pictures under the same names");
+    assert_eq!(server.jobs.list(&alice(), None, 99, None).await?.len(), 1);
+
+    let foreign = Submission { owner: mallory(), ..keyed(submission(2, 1), 9) };
+    assert!(!server.jobs.submit(foreign).await?.replayed, "a key is its owner's own");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_tries_again_after_a_cancelled_job_gets_a_new_one() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let mut first = server.jobs.submit(keyed(submission(ENDLESS, 1), 7)).await?;
+    let id = first.id;
+    started(&mut first).await;
+    drop(first);
+    let second = server.jobs.submit(keyed(submission(ENDLESS, 1), 7)).await?;
+    assert!(second.id != id && !second.replayed, "the first was being called off");
+    assert_eq!(server.jobs.view(&alice(), id).await?.state, JobState::Cancelled);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_jobs_outlive_the_server_and_draw_the_same_pictures() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let (steps, shade) = (40, image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 90])));
+    let asked: Vec<Submission> = (0..3).map(|seed| kept(steps, seed)).collect();
+    let mut from_picture = kept(steps, 9);
+    from_picture.order.request.start = Some(Start { image: Arc::new(shade), strength: 0.9 });
+    let asked: Vec<Submission> = asked.into_iter().chain([from_picture]).collect();
+    let mut expected = Vec::new();
+    for one in &asked {
+        expected.push(pictures(&result(&hear(server.jobs.submit(one.clone()).await?).await)));
+    }
+
+    let mut listeners = Vec::new();
+    for one in &asked {
+        listeners.push(server.jobs.submit(one.clone()).await?);
+    }
+    let loose = server.jobs.submit(submission(ENDLESS, 5)).await?;
+    let (ids, loose_id): (Vec<JobId>, _) = (listeners.iter().map(|listener| listener.id).collect(), loose.id);
+    started(&mut listeners[0]).await;
+    server.jobs.drain(Duration::ZERO).await;
+    assert!(matches!(server.jobs.submit(submission(2, 1)).await, Err(SubmitError::Refused(_))));
+    let ends = |events: &[JobEvent]| events.last().map(|event| matches!(event.kind, JobEventKind::Cancelled));
+    assert_eq!(ends(&hear(loose).await), Some(true), "nobody keeps it");
+    let mut last = 0;
+    for listener in listeners {
+        let events = hear(listener).await;
+        assert_ne!(ends(&events), Some(true), "it is laid aside, not over");
+        last = last.max(events.last().map_or(0, |event| event.sequence));
+    }
+    assert_eq!(server.jobs.view(&alice(), ids[0]).await?.state, JobState::Queued);
+    server.store.close().await;
+    drop(server);
+
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    assert_eq!(server.jobs.view(&alice(), loose_id).await?.state, JobState::Cancelled);
+    for (id, expected) in ids.into_iter().zip(expected) {
+        let events = hear(server.jobs.follow(&alice(), id, last).await?).await;
+        assert_eq!(pictures(&result(&events)), expected, "{id}");
+        assert!(events[0].sequence > last);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_is_drawn_before_the_server_stops() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let mut listeners = Vec::new();
+    for seed in 0..6 {
+        listeners.push(server.jobs.submit(submission(5, seed)).await?);
+    }
+    server.jobs.drain(PATIENCE).await;
+    for listener in listeners {
+        assert_eq!(pictures(&result(&hear(listener).await)).len(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_a_killed_server_go_on_if_they_are_kept() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let control = pictures(&result(&hear(server.jobs.submit(kept(12, 3)).await?).await));
+    server.store.close().await;
+    drop(server);
+    // What a killed server leaves: rows without an end, one with a picture of its first try.
+    let store = Server::store(data.path()).await?;
+    let template = store.list_jobs(&alice(), None, 1, None).await?.remove(0);
+    let (keep, loose) = (JobId::new(), JobId::new());
+    for (id, keep) in [(keep, true), (loose, false)] {
+        let row = plaudit::store::NewJob {
+            id,
+            owner: alice(),
+            keep,
+            request: template.request.clone(),
+            start: None,
+            idempotency: None,
+            created: template.created,
+        };
+        store.insert_job(row).await?;
+    }
+    let half = store.list_images(&alice(), 1, None).await?.remove(0);
+    let half = plaudit::store::ImageRecord { id: plaudit::domain::ImageId::new(), job: keep, bytes: 4, ..half };
+    store.add_image(&alice(), &half, Bytes::from_static(b"half"), u64::MAX).await?;
+    store.close().await;
+    drop(store);
+
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let events = hear(server.jobs.follow(&alice(), keep, 0).await?).await;
+    assert_eq!(pictures(&result(&events)), control);
+    assert_eq!(server.store.image_bytes(half.id).await?, None, "it was drawn again");
+    assert_eq!(server.jobs.view(&alice(), loose).await?.state, JobState::Cancelled);
+    assert_eq!(server.cancelled("shutdown"), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_fails_a_job_that_it_overtakes() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    // Thirty pictures at once make the engine slower than it knows itself to be when it admits the first.
+    let mut asked = submission(60, 1);
+    let (_, estimate) = server.engine.estimate(&asked.order);
+    asked.order.deadline = Some(Instant::now() + estimate + Duration::from_millis(20));
+    let hurried = server.jobs.submit(asked).await;
+    let _crowd: Vec<_> = {
+        let mut crowd = Vec::new();
+        for seed in 0..30 {
+            crowd.push(server.jobs.submit(submission(200, seed)).await?);
+        }
+        crowd
+    };
+    let hurried = hurried?;
+    let id = hurried.id;
+    let events = hear(hurried).await;
+    match events.last().map(|event| &event.kind) {
+        Some(JobEventKind::Failed(failure)) => assert_eq!(failure.code, "deadline_exceeded"),
+        other => panic!("not failed: {other:?}"),
+    }
+    let view = server.jobs.view(&alice(), id).await?;
+    assert_eq!(
+        (view.state, view.failure.map(|failure| failure.code)),
+        (JobState::Failed, Some("deadline_exceeded".into()))
+    );
+    assert_eq!(server.cancelled("deadline"), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_job_says_so() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings { ttl: 0, ..JobSettings::default() }).await?;
+    let listener = server.jobs.submit(submission(2, 1)).await?;
+    let id = listener.id;
+    assert_eq!(pictures(&result(&hear(listener).await)).len(), 1, "who waited still gets it");
+    assert!(matches!(server.jobs.view(&alice(), id).await, Err(JobError::Expired(_))));
+    assert!(matches!(server.jobs.follow(&alice(), id, 0).await, Err(JobError::Expired(_))));
+    assert!(matches!(server.jobs.view(&mallory(), id).await, Err(JobError::NotFound(_))));
+    assert!(server.jobs.list(&alice(), None, 9, None).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_drawn_that_could_not_be_kept() -> Result<()> {
+    for settings in [
+        JobSettings { quota: 0, ..JobSettings::default() },
+        JobSettings { min_free: u64::MAX, ..JobSettings::default() },
+    ] {
+        let data = tempfile::tempdir()?;
+        let server = Server::start(data.path(), settings).await?;
+        let refused = server.jobs.submit(submission(2, 1)).await;
+        assert!(matches!(refused, Err(SubmitError::DiskFull(_))), "{refused:?}");
+        assert!(server.engine.load().row_steps == 0 && server.jobs.list(&alice(), None, 9, None).await?.is_empty());
+    }
+    // Room for less than a picture: known only once it is drawn.
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings { quota: 10, ..JobSettings::default() }).await?;
+    let events = hear(server.jobs.submit(submission(2, 1)).await?).await;
+    assert!(
+        matches!(&events[events.len() - 1].kind, JobEventKind::Failed(failure) if failure.code == "disk_full"),
+        "{events:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_show_what_runs_and_what_has_ended() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let done = server.jobs.submit(submission(2, 1)).await?;
+    let done_id = done.id;
+    hear(done).await;
+    let mut running = server.jobs.submit(submission(ENDLESS, 2)).await?;
+    started(&mut running).await;
+    let listed = async |state, limit, before| -> Result<Vec<(JobId, JobState)>> {
+        let views = server.jobs.list(&alice(), state, limit, before).await?;
+        Ok(views.into_iter().map(|view| (view.id, view.state)).collect())
+    };
+    let (first, second) = ((running.id, JobState::Running), (done_id, JobState::Completed));
+    assert_eq!(listed(None, 9, None).await?, [first, second]);
+    assert_eq!(listed(None, 1, None).await?, [first]);
+    assert_eq!(listed(None, 9, Some(running.id)).await?, [second]);
+    assert_eq!(listed(Some(JobState::Running), 9, None).await?, [first]);
+    assert_eq!(listed(Some(JobState::Completed), 9, None).await?, [second]);
+    assert_eq!(listed(Some(JobState::Queued), 9, None).await?, []);
+    let view = server.jobs.view(&alice(), running.id).await?;
+    assert!(
+        view.progress.1 >= ENDLESS && view.queue_position.is_none() && view.estimated_seconds.is_some(),
+        "{view:?}"
+    );
+    Ok(())
+}
