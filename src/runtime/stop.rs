@@ -5,8 +5,13 @@ use ort::session::RunOptions;
 use super::RuntimeError;
 
 /// Ends the runs that were given it, at their next operator. It stays told, so each run needs a fresh one.
-#[derive(Debug)]
 pub struct Stop(pub(super) RunOptions);
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stop")
+    }
+}
 
 impl Stop {
     /// One that is not told yet.
