@@ -39,7 +39,9 @@ impl Server {
     async fn start(data: &Path, settings: JobSettings) -> Result<Self> {
         let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature"))?;
         let metrics = Metrics::new();
-        let engine = Arc::new(Engine::start(&pack, Device::Cpu, &EngineSettings::default(), metrics.clone())?);
+        let (settings_of_engine, counted) = (EngineSettings::default(), metrics.clone());
+        let start = move || Engine::start(&pack, Device::Cpu, &settings_of_engine, counted);
+        let engine = Arc::new(tokio::task::spawn_blocking(start).await??);
         let store = Self::store(data).await?;
         let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings).await?;
         Ok(Self { store, engine, jobs, metrics })
@@ -436,14 +438,14 @@ async fn jobs_of_a_killed_server_go_on_if_they_are_kept() -> Result<()> {
 async fn a_deadline_fails_a_job_that_it_overtakes() -> Result<()> {
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), JobSettings::default()).await?;
-    // Thirty pictures at once make the engine slower than it knows itself to be when it admits the first.
+    // Twenty pictures at once make the engine slower than it knows itself to be when it admits the first.
     let mut asked = submission(60, 1);
     let (_, estimate) = server.engine.estimate(&asked.order);
     asked.order.deadline = Some(Instant::now() + estimate + Duration::from_millis(20));
     let hurried = server.jobs.submit(asked).await;
     let _crowd: Vec<_> = {
         let mut crowd = Vec::new();
-        for seed in 0..30 {
+        for seed in 0..20 {
             crowd.push(server.jobs.submit(submission(200, seed)).await?);
         }
         crowd

@@ -164,12 +164,13 @@ impl Engine {
             deterministic: false,
         };
         let Ok(mut ticket) = self.submit(order) else { return Ok(()) };
-        while let Some(event) = ticket.events.blocking_recv() {
-            if let Event::Failed(failure) = event {
-                return Err(PipelineError::WarmUp(failure.to_string()));
-            }
+        // A thread of its own: the caller's may be driving a runtime, which must not be blocked this way.
+        let failure = std::thread::scope(|scope| scope.spawn(move || ticket.failure()).join());
+        match failure {
+            Ok(Some(failure)) => Err(PipelineError::WarmUp(failure.to_string())),
+            Ok(None) => Ok(()),
+            Err(_) => Err(PipelineError::WarmUp("a thread panicked".to_owned())),
         }
-        Ok(())
     }
 }
 

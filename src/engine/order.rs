@@ -185,4 +185,14 @@ impl Ticket {
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
+
+    /// Blocks to the end; why it failed, if it did.
+    pub(super) fn failure(&mut self) -> Option<Failure> {
+        while let Some(event) = self.events.blocking_recv() {
+            if let Event::Failed(failure) = event {
+                return Some(failure);
+            }
+        }
+        None
+    }
 }

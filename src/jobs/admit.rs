@@ -50,7 +50,8 @@ impl Jobs {
             Found::Job(record) if record.state.ended() => Ok(Some(self.replay(&record, 0).await?)),
             // Laid aside for the next start.
             Found::Job(_) if self.inner.is_draining() => Err(self.inner.draining()),
-            _ => Ok(None),
+            Found::Job(_) => Err(anyhow::anyhow!("the job {id} has no end and no task").into()),
+            Found::Expired | Found::Nothing => Ok(None),
         }
     }
 

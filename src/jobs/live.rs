@@ -209,6 +209,11 @@ impl Live {
         }
     }
 
+    /// Whether nothing comes any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.history().closed
+    }
+
     pub(super) fn state(&self) -> JobState {
         self.history().state
     }

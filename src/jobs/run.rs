@@ -71,6 +71,17 @@ impl From<Failure> for End {
     }
 }
 
+/// A task that dies leaves nobody waiting. The row stays without an end, as after a kill.
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.live.is_closed() {
+            tracing::error!(job = %self.live.facts.id, "the task of a job died");
+            self.jobs.remove(self.live.facts.id);
+            self.live.close(None);
+        }
+    }
+}
+
 impl Run {
     pub(super) fn new(jobs: Arc<Inner>, live: Arc<Live>, submission: Submission) -> Self {
         let model = jobs.engine.model();

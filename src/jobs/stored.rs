@@ -29,10 +29,10 @@ struct StoredRequest {
     seed: u32,
     steps: usize,
     guidance: f32,
-    guidance_interval: Option<(f32, f32)>,
+    guidance_interval: Option<(f64, f64)>,
     scheduler: Option<String>,
     size: Option<(usize, usize)>,
-    strength: Option<f32>,
+    strength: Option<f64>,
     client: String,
     class: Class,
     /// Unix seconds.
