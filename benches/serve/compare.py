@@ -52,6 +52,7 @@ def arguments():
     parser.add_argument("--pack", type=Path, default=Path("onnx/packs/miniature"))
     parser.add_argument("--plaudit", type=Path, default=Path("target/release/plaudit"))
     parser.add_argument("--optimum-python", type=Path, help="a Python with optimum-onnx, fastapi, uvicorn; without it that side is left out")
+    parser.add_argument("--device", default="cpu", help="of our sides; peers compute on the processor")
     parser.add_argument("--sides", default=SIDES)
     parser.add_argument("--steps", type=json.loads, default=[10, 20, 40], help="the mix; the first counts as short")
     parser.add_argument("--clients", type=json.loads, default=[1, 2, 4, 8, 16])
