@@ -7,7 +7,8 @@ Sides: plaudit; plaudit-unbatched (--engine-max-rows 2: one guided picture at a 
 one call); optimum (ONNX Runtime, one at a time). All servers are loaded at once and take turns; those whose turn it is not stand still.
 
 1. Closed loop: 1, 2, 4, 8, 16 clients, each asks again when it has its answer; pictures of 10, 20 and 40 steps mixed.
-2. Open loop: requests come as a Poisson process at given shares of plaudit's own closed-loop throughput at eight clients; the last share is overload.
+2. Open loop: requests come as a Poisson process at given shares of plaudit's own closed-loop throughput at eight clients. Above 1 is overload: every
+   request says how long it can wait (X-Request-Timeout), and its client leaves then.
 3. Overhead: one client, pictures of one step; time of the request less time inside the models.
 
 Seconds are end to end over HTTP with PNG and base64, from when a request was due. p50, p95, p99 are over all rounds' requests; requests/s is the median round's.
@@ -57,9 +58,10 @@ def arguments():
     parser.add_argument("--steps", type=json.loads, default=[10, 20, 40], help="the mix; the first counts as short")
     parser.add_argument("--clients", type=json.loads, default=[1, 2, 4, 8, 16])
     parser.add_argument("--shares", type=json.loads, default=[0.5, 0.8, 5.0], help="arrival rates of the open loop, of plaudit's throughput")
-    parser.add_argument("--arrivals", type=int, default=120, help="requests of an open loop")
+    parser.add_argument("--arrivals", type=int, default=120, help="requests of an open loop; times the share under overload")
     parser.add_argument("--requests", type=int, help="requests of a closed loop; default: 8 a client, 32 at least")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds after which a client leaves")
+    parser.add_argument("--deadline", type=float, default=10.0, help="seconds, told to the server, after which clients leave under overload")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write every figure here")
@@ -71,13 +73,13 @@ def arguments():
     return chosen
 
 
-def one(side, kind: str, loads, timeout: float, kept: dict) -> load.Run:
+def one(side, kind: str, loads, timeout: float, kept: dict, deadline: float | None = None) -> load.Run:
     """Measures a side once and adds the run to what is kept of it."""
     measured = kept.setdefault((side.name, kind), Measured(side.name, kind))
     with side.awake():
         side.wait_until_idle()
         before = side.metrics()
-        run = load.measure(side.url, loads, timeout)
+        run = load.measure(side.url, loads, timeout, deadline)
         after = side.metrics()
         side.wait_until_idle()
     measured.runs.append(run)
@@ -111,10 +113,13 @@ def open_loops(started, chosen, kept) -> None:
     throughput = statistics.median(len(run.good()) / run.seconds for run in reference.runs)
     for turn in range(chosen.rounds):
         for share in chosen.shares:
-            rate, waiting = share * throughput, load.asks(chosen.arrivals, chosen.steps, SEED + 100 + turn)
+            rate, count = share * throughput, round(chosen.arrivals * max(1.0, share))
+            waiting = load.asks(count, chosen.steps, SEED + 100 + turn)
             loads = functools.partial(load.open_loop, waiting=waiting, rate=rate, seed=SEED + turn)
+            deadline = chosen.deadline if share > 1 else None
             for side in started:
-                said(one(side, report.open_name(share, rate), loads, chosen.timeout, kept), side, f"{rate:.2f} requests/s")
+                run = one(side, report.open_name(share, rate), loads, chosen.timeout, kept, deadline)
+                said(run, side, f"{rate:.2f} requests/s")
 
 
 def overhead(started, chosen, kept) -> None:

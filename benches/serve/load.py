@@ -104,12 +104,13 @@ async def open_loop(client, waiting: list[Ask], rate: float, seed: int) -> list[
     return list(await asyncio.gather(*tasks))
 
 
-def measure(url: str, make_load, timeout: float) -> Run:
-    """Runs a load of the functions above, and notes what the generator itself cost."""
+def measure(url: str, make_load, timeout: float, deadline: float | None = None) -> Run:
+    """Runs a load of the functions above, and notes what the generator itself cost. A deadline is told to the server, and its client leaves then."""
 
     async def whole():
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-        async with httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits) as client:
+        headers = {"X-Request-Timeout": f"{deadline:g}"} if deadline else {}
+        async with httpx.AsyncClient(base_url=url, timeout=deadline or timeout, limits=limits, headers=headers) as client:
             return await make_load(client)
 
     began, cpu = time.perf_counter(), own_cpu()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,9 @@ def every_operation_keeps_its_contract_and_answers_2xx():
     with tempfile.TemporaryDirectory() as folder:
         seen = Path(folder) / "statuses"
         seen.touch()
-        command = [Path(sys.executable).parent / "schemathesis", "--config-file", HERE / "schemathesis.toml", "run", f"{BASE}/openapi.json"]
+        for name in ("schemathesis.toml", "contract_hooks.py"):
+            shutil.copy(HERE / name, folder)
+        command = [Path(sys.executable).parent / "schemathesis", "--config-file", "schemathesis.toml", "run", f"{BASE}/openapi.json"]
         command += ["--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--continue-on-failure", "--request-timeout", TIMEOUT, "--no-color"]
         command += [part for name, value in HEADERS.items() for part in ("--header", f"{name}: {value}")]
         environment = os.environ | {"PLAUDIT_STATUSES": str(seen)}
