@@ -36,22 +36,22 @@ impl Device {
     /// If ONNX Runtime's library or the device cannot be used.
     pub fn check(self) -> Result<(), RuntimeError> {
         let builder = SessionBuilder::new(&environment()?).map_err(RuntimeError::run)?;
-        self.register(builder).map(drop)
+        self.register(builder, false).map(drop)
     }
 
     /// Adds the device's execution provider; one that does not register is an error, not a silent fall back.
-    pub(super) fn register(self, builder: SessionBuilder) -> Result<SessionBuilder, RuntimeError> {
+    pub(super) fn register(self, builder: SessionBuilder, tf32: bool) -> Result<SessionBuilder, RuntimeError> {
         let Self::Cuda(index) = self else { return Ok(builder) };
-        let registered = builder.with_execution_providers([cuda(index)]);
+        let registered = builder.with_execution_providers([cuda(index, tf32)]);
         registered.map_err(|error| RuntimeError::Device { device: self, reason: error.to_string() })
     }
 }
 
-/// TF32 off and a heuristic search, because golden outputs must be the same from run to run and near the CPU's.
-fn cuda(index: u32) -> ExecutionProviderDispatch {
+/// A heuristic search, and TF32 off where nobody asks for it, because golden outputs must be the same from run to run and near the CPU's.
+fn cuda(index: u32, tf32: bool) -> ExecutionProviderDispatch {
     CUDA::default()
         .with_device_id(i32::try_from(index).unwrap_or(i32::MAX))
-        .with_tf32(false)
+        .with_tf32(tf32)
         .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
         .build()

@@ -16,6 +16,7 @@ mod resident;
 mod session;
 mod settings;
 mod specialise;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod trim;
@@ -32,4 +33,5 @@ pub use resident::{DeviceTensor, ResidentSession};
 pub use session::{Outputs, Session};
 pub use settings::{Optimization, SessionSettings};
 pub use specialise::specialise;
+pub use stop::Stop;
 pub use view::View;

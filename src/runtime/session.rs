@@ -8,7 +8,7 @@ use ort::{
 };
 use plaudit_onnx::{Bytes, DType, Dim, EMBED_BELOW, ExternalRange, Model, Tensor, ValueInfo};
 
-use super::{Device, RuntimeError, SessionSettings, View, environment::environment, trim::TrimOnDrop, value};
+use super::{Device, RuntimeError, SessionSettings, Stop, View, environment::environment, trim::TrimOnDrop, value};
 
 /// ONNX Runtime's name for [`SessionSettings::flush_denormals`].
 const FLUSH_DENORMALS: &str = "session.set_denormal_as_zero";
@@ -90,6 +90,18 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_views(&mut self, inputs: &[(&str, View<'_>)]) -> Result<Outputs, RuntimeError> {
+        self.run_fed(inputs, None)
+    }
+
+    /// As [`Session::run_views`], and ends early with an error once `stop` is told.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and when it was stopped.
+    pub fn run_until(&mut self, inputs: &[(&str, View<'_>)], stop: &Stop) -> Result<Outputs, RuntimeError> {
+        self.run_fed(inputs, Some(stop))
+    }
+
+    fn run_fed(&mut self, inputs: &[(&str, View<'_>)], stop: Option<&Stop>) -> Result<Outputs, RuntimeError> {
         let problems = misfits(&self.inputs, inputs);
         if !problems.is_empty() {
             return Err(RuntimeError::Inputs { problems });
@@ -100,7 +112,11 @@ impl Session {
             Ok((Cow::Borrowed(name), SessionInputValue::Owned(value?)))
         });
         let fed = fed.collect::<Result<Vec<_>, ort::Error>>().map_err(RuntimeError::run)?;
-        let values = self.inner.run(fed).map_err(RuntimeError::run)?;
+        let values = match stop {
+            None => self.inner.run(fed),
+            Some(stop) => self.inner.run_with_options(fed, &stop.0),
+        };
+        let values = values.map_err(RuntimeError::run)?;
         values.into_iter().map(|(name, value)| Output::new(name, value)).collect::<Result<_, _>>().map(Outputs)
     }
 }
@@ -178,7 +194,7 @@ pub(super) fn builder(settings: &SessionSettings) -> Result<SessionBuilder, Runt
     if let Some(path) = &settings.profile {
         builder = builder.with_profiling(path).map_err(run)?;
     }
-    settings.device.register(builder)
+    settings.device.register(builder, settings.tf32)
 }
 
 /// The same error without the builder that came back with it.

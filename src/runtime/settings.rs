@@ -50,6 +50,9 @@ pub struct SessionSettings {
     pub memory_pattern: bool,
     /// Take numbers below 1.2e-38 as zero. Processors are slow with them, and gradients have some. Default: false.
     pub flush_denormals: bool,
+    /// Let a GPU multiply with 10-bit mantissas (TF32): faster, and farther from the processor than golden outputs allow.
+    /// Default: false.
+    pub tf32: bool,
     /// Where to write how long each operator took: this path with a date appended, as a Chrome trace, when the session
     /// is dropped. Slows the session. Default: nowhere.
     pub profile: Option<PathBuf>,
@@ -66,6 +69,7 @@ impl Default for SessionSettings {
             dims: BTreeMap::new(),
             memory_pattern: true,
             flush_denormals: false,
+            tf32: false,
             profile: None,
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use plaudit_onnx::{Attribute, DType, Dim, Model, Node, Tensor, ValueInfo};
 
 use super::{
-    BoundSession, Device, DeviceTensor, Optimization, ResidentSession, RuntimeError, Session, SessionSettings, View,
-    specialise,
+    BoundSession, Device, DeviceTensor, Optimization, ResidentSession, RuntimeError, Session, SessionSettings, Stop,
+    View, specialise,
 };
 
 const ROWS: usize = 3;
@@ -128,6 +128,20 @@ fn a_device_without_its_execution_provider_is_an_error() {
     let settings = SessionSettings { device: Device::Cuda(4_000), ..SessionSettings::default() };
     let error = Session::from_model(&linear(0.01), &settings).unwrap_err();
     assert!(matches!(error, RuntimeError::Device { .. } | RuntimeError::Load { .. }), "{error}");
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_is_an_error_and_the_next_one_is_not() {
+    let mut session = Session::from_model(&linear(0.01), &SessionSettings::default()).unwrap();
+    let (shape, x) = ([ROWS, WIDTH], ramp(ROWS * WIDTH, 0.01));
+    let inputs = [("x", View::new(&shape, &x))];
+    let stop = Stop::new().unwrap();
+    assert!(session.run_until(&inputs, &stop).is_ok());
+    stop.now().unwrap();
+    let error = session.run_until(&inputs, &stop).unwrap_err().to_string();
+    assert!(error.contains("terminate"), "{error}");
+    let outputs = session.run_until(&inputs, &Stop::new().unwrap()).unwrap();
+    assert_near(outputs.get("y").unwrap().values().unwrap(), &linear_by_hand(&x, 0.01));
 }
 
 #[test]

@@ -1,0 +1,53 @@
+"""schemathesis, all checks, no exclusions: generated requests against what /openapi.json says; every operation must answer 2xx at least once."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import httpx
+import schemathesis  # noqa: F401  a missing one is told by name
+from harness import BASE, HEADERS, Cases, expect
+
+case = Cases("schemathesis")
+HERE = Path(__file__).parent
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+EXAMPLES = os.environ.get("PLAUDIT_CONTRACT_EXAMPLES", "25")
+# Pictures of many steps take long on a busy machine.
+TIMEOUT = "180"
+
+
+@case
+def every_operation_keeps_its_contract_and_answers_2xx():
+    schema = httpx.get(f"{BASE}/openapi.json").raise_for_status().json()
+    operations = {f"{method.upper()} {path}" for path, item in schema["paths"].items() for method in item if method in METHODS}
+    with tempfile.TemporaryDirectory() as folder:
+        seen = Path(folder) / "statuses"
+        seen.touch()
+        for name in ("schemathesis.toml", "contract_hooks.py"):
+            shutil.copy(HERE / name, folder)
+        command = [Path(sys.executable).parent / "schemathesis", "--config-file", "schemathesis.toml", "run", f"{BASE}/openapi.json"]
+        command += ["--checks", "all", "--max-examples", EXAMPLES, "--seed", "1", "--continue-on-failure", "--request-timeout", TIMEOUT, "--no-color"]
+        command += [part for name, value in HEADERS.items() for part in ("--header", f"{name}: {value}")]
+        environment = os.environ | {"PLAUDIT_STATUSES": str(seen)}
+        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        statuses = defaultdict(Counter)
+        for line in seen.read_text(encoding="utf-8").splitlines():
+            operation, status = json.loads(line)
+            statuses[operation][status] += 1
+    table = "\n".join(f"{operation}: {dict(sorted(statuses[operation].items()))}" for operation in sorted(operations))
+    expect(ended.returncode == 0, f"it ended with {ended.returncode}; it printed:\n{shortened(ended.stdout + ended.stderr)}\n{table}")
+    never = sorted(operation for operation in operations if not any(200 <= status < 300 for status in statuses[operation]))
+    expect(not never, f"no 2xx from {never}\n{table}")
+    return f"{ended.stdout.strip().splitlines()[-1]}\n{table}"
+
+
+def shortened(text: str, characters: int = 60_000) -> str:
+    path = os.environ.get("PLAUDIT_CONTRACT_LOG")
+    if path:
+        Path(path).write_text(text, encoding="utf-8")
+    return text[-characters:]

@@ -1,0 +1,90 @@
+"""Starts `plaudit serve` for tests: free port, data directory of its own, a key; stopped when the context ends.
+
+    python tests/clients/server.py BINARY [CLIENT …]     runs run.py's clients against fresh servers
+"""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+START_SECONDS = 120
+STOP_SECONDS = 40
+KEY = re.compile(r"plaudit_[A-Za-z0-9_-]{20,}")
+# Everything a client may do without being slowed down; and a limit that a few requests reach.
+ORDINARY = ["--limits-rate", "0"]
+STRICT = ["--limits-rate", "30", "--limits-burst", "2"]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def make_key(binary: Path, data: Path) -> str:
+    command = [binary, "keys", "create", "--data", data, "clients"]
+    made = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    found = KEY.search(made.stdout)
+    if made.returncode or not found:
+        sys.exit(f"{' '.join(map(str, command))} gave no key:\n{made.stdout}{made.stderr}")
+    return found.group()
+
+
+@contextlib.contextmanager
+def serving(binary: Path, *options: str, with_key: bool = True):
+    """The address and key of a server that is ready."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        key = make_key(binary, data) if with_key else ""
+        address = f"127.0.0.1:{free_port()}"
+        log = (Path(folder) / "log").open("w+")
+        command = [str(binary), "serve", "--listen", address, "--data", str(data), *options]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until_ready(f"http://{address}", process, log)
+            yield f"http://{address}", key, process
+        finally:
+            stop(process)
+            log.close()
+
+
+def wait_until_ready(url: str, process, log) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            if urllib.request.urlopen(f"{url}/readyz", timeout=1).status == 200:
+                return
+        time.sleep(0.1)
+    log.seek(0)
+    sys.exit(f"the server did not become ready:\n{log.read()[-4000:]}")
+
+
+def stop(process) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main():
+    binary = Path(sys.argv[1]).resolve()
+    with serving(binary, *ORDINARY) as (url, key, _), serving(binary, *STRICT) as (strict_url, strict_key, _):
+        given = {"PLAUDIT_URL": url, "PLAUDIT_KEY": key, "PLAUDIT_STRICT_URL": strict_url, "PLAUDIT_STRICT_KEY": strict_key}
+        tests = subprocess.run([sys.executable, Path(__file__).with_name("run.py"), *sys.argv[2:]], env=os.environ | given, check=False)
+    sys.exit(tests.returncode)
+
+
+if __name__ == "__main__":
+    main()
