@@ -1,4 +1,4 @@
-//! Pictures a second of the step engine by rows of a call, threads, sessions and spinning: where its defaults come from.
+//! Pictures a second of the step engine by rows of a call, threads, sessions (lanes) and spinning: where its defaults come from.
 //!
 //! ```sh
 //! cargo bench -p plaudit --bench engine
@@ -8,7 +8,7 @@
 //! is a process of its own (ONNX Runtime's threads are the process's), and configurations are run in turns, so that whatever else
 //! the machine does hits all.
 
-use std::{path::Path, process::Command, sync::Arc, time::Instant};
+use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -29,9 +29,9 @@ struct Arguments {
     /// Threads of the pool that the sessions of an engine share.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
     threads: Vec<usize>,
-    /// Engines side by side, each with sessions of its own.
+    /// Sessions of the denoiser that share a call's rows, each of one thread; 1: one session of all threads.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
-    engines: Vec<usize>,
+    lanes: Vec<usize>,
     /// Whether idle threads wait busily.
     #[arg(long, value_delimiter = ',', default_values_t = [false, true])]
     spinning: Vec<bool>,
@@ -62,7 +62,7 @@ const STEPS: [usize; 3] = [10, 20, 40];
 struct Configuration {
     rows: usize,
     threads: usize,
-    engines: usize,
+    lanes: usize,
     spinning: bool,
 }
 
@@ -82,12 +82,12 @@ fn main() -> Result<()> {
         }
         eprintln!("round {} of {}", round + 1, arguments.rounds);
     }
-    println!("| rows | threads | engines | spinning | pictures/s | row-steps/s |");
+    println!("| rows | threads | lanes | spinning | pictures/s | row-steps/s |");
     println!("|---|---|---|---|---|---|");
     let row_steps: usize = (0..arguments.orders).map(|at| 2 * STEPS[at % STEPS.len()]).sum();
-    for (seconds, Configuration { rows, threads, engines, spinning }) in best.iter().zip(configurations) {
+    for (seconds, Configuration { rows, threads, lanes, spinning }) in best.iter().zip(configurations) {
         let (pictures, row_steps) = (arguments.orders as f64 / seconds, row_steps as f64 / seconds);
-        println!("| {rows} | {threads} | {engines} | {spinning} | {pictures:.2} | {row_steps:.0} |");
+        println!("| {rows} | {threads} | {lanes} | {spinning} | {pictures:.2} | {row_steps:.0} |");
     }
     Ok(())
 }
@@ -95,10 +95,10 @@ fn main() -> Result<()> {
 /// All combinations.
 fn configurations(arguments: &Arguments) -> Vec<Configuration> {
     let mut all = Vec::new();
-    for &engines in &arguments.engines {
+    for &lanes in &arguments.lanes {
         for &threads in &arguments.threads {
             for &spinning in &arguments.spinning {
-                all.extend(arguments.rows.iter().map(|&rows| Configuration { rows, threads, engines, spinning }));
+                all.extend(arguments.rows.iter().map(|&rows| Configuration { rows, threads, lanes, spinning }));
             }
         }
     }
@@ -106,10 +106,10 @@ fn configurations(arguments: &Arguments) -> Vec<Configuration> {
 }
 
 fn in_a_process(arguments: &Arguments, configuration: Configuration) -> Result<f64> {
-    let Configuration { rows, threads, engines, spinning } = configuration;
+    let Configuration { rows, threads, lanes, spinning } = configuration;
     let output = Command::new(std::env::current_exe()?)
         .arg("--worker")
-        .args(["--rows", &rows.to_string(), "--threads", &threads.to_string(), "--engines", &engines.to_string()])
+        .args(["--rows", &rows.to_string(), "--threads", &threads.to_string(), "--lanes", &lanes.to_string()])
         .args(["--spinning", &spinning.to_string(), "--concurrency", &arguments.concurrency.to_string()])
         .args(["--orders", &arguments.orders.to_string(), "--pack", &arguments.pack])
         .output()?;
@@ -120,21 +120,20 @@ fn in_a_process(arguments: &Arguments, configuration: Configuration) -> Result<f
 
 /// Seconds for all orders.
 fn measure(arguments: &Arguments, configuration: Configuration) -> Result<f64> {
-    let Configuration { rows, threads, engines, spinning } = configuration;
+    let Configuration { rows, threads, lanes, spinning } = configuration;
     let pack = Pack::open(Path::new(&arguments.pack))?;
-    let settings = EngineSettings { max_rows: rows, threads, spinning, ..EngineSettings::default() };
-    let start = |_| Ok(Arc::new(Engine::start(&pack, Device::Cpu, &settings, Metrics::new())?));
-    let engines: Vec<Arc<Engine>> = (0..engines).map(start).collect::<Result<_>>()?;
+    let settings = EngineSettings { max_rows: rows, threads, lanes, spinning, ..EngineSettings::default() };
+    let engine = Engine::start(&pack, Device::Cpu, &settings, Metrics::new())?;
     let began = Instant::now();
     tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-        let streams = (0..arguments.concurrency).map(|stream| follow(arguments, &engines, stream));
+        let streams = (0..arguments.concurrency).map(|stream| follow(arguments, &engine, stream));
         futures_util::future::try_join_all(streams).await
     })?;
     Ok(began.elapsed().as_secs_f64())
 }
 
 /// One of the streams of orders: the next begins when the last has ended.
-async fn follow(arguments: &Arguments, engines: &[Arc<Engine>], stream: usize) -> Result<()> {
+async fn follow(arguments: &Arguments, engine: &Engine, stream: usize) -> Result<()> {
     for at in (stream..arguments.orders).step_by(arguments.concurrency) {
         let request = Request {
             prompt: "two blue stars".into(),
@@ -145,7 +144,7 @@ async fn follow(arguments: &Arguments, engines: &[Arc<Engine>], stream: usize) -
         let client = format!("client {stream}").into();
         let (class, deadline) = (Class::Interactive, None);
         let order = Order { request, client, class, deadline, previews: 0, deterministic: false };
-        let mut ticket = engines[at % engines.len()].submit(order)?;
+        let mut ticket = engine.submit(order)?;
         while let Some(event) = ticket.next().await {
             if let Event::Failed(failure) = event {
                 return Err(failure.into());

@@ -95,10 +95,11 @@ impl Engine {
         metrics: Metrics,
     ) -> Result<Self, PipelineError> {
         crate::runtime::share_threads(settings.threads, settings.spinning);
-        let sessions = SessionSettings { device, shared_threads: true, ..SessionSettings::default() };
+        let threads = settings.threads;
+        let sessions = SessionSettings { device, threads, shared_threads: true, ..SessionSettings::default() };
         // A picture a call: it must not depend on what else is decoded.
         const ONE_PICTURE: usize = 1;
-        let mut parts = Parts::open(pack, &sessions, ONE_PICTURE)?;
+        let mut parts = Parts::open(pack, &sessions, settings.lanes, ONE_PICTURE)?;
         let model = model_facts(pack, &parts.planner)?;
         let palette = preview::Palette::fit(&mut parts.decoder, parts.planner.limits.channels())?;
         metrics.model_info.with_label_values(&["generator", &model.version]).set(1);

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::{
-    PipelineError, Plan, image_encoder::Posterior, noise::NoiseGenerator, schedule::ScheduleState,
+    PipelineError, Plan,
+    image_encoder::Posterior,
+    lanes::{Inputs, Lanes},
+    noise::NoiseGenerator,
+    schedule::ScheduleState,
     text_encoder::Prompted,
-};
-use crate::{
-    pack::Component,
-    runtime::{Session, View},
 };
 
 /// The denoiser of a pack.
 #[derive(Debug)]
 pub(crate) struct Denoiser {
-    session: Session,
+    lanes: Lanes,
     buffers: Buffers,
 }
 
@@ -104,7 +104,7 @@ pub struct Progress {
 /// Who is told of progress.
 pub type Watch<'a> = dyn FnMut(Progress) + 'a;
 
-/// What the denoiser reads, reused from call to call: first every row with its prompt, then the guided ones again with
+/// What the denoiser reads and answers, reused from call to call: first every row with its prompt, then the guided ones again with
 /// their negative prompts, then padding.
 #[derive(Debug, Default)]
 struct Buffers {
@@ -114,12 +114,14 @@ struct Buffers {
     timestep: Vec<f32>,
     /// f32 `[batch, tokens, width]`.
     text: Vec<f32>,
+    /// f32 `[batch, channels, height, width]`.
+    output: Vec<f32>,
     guided: Vec<f32>,
 }
 
 impl Denoiser {
-    pub(crate) fn new(session: Session) -> Self {
-        Self { session, buffers: Buffers::default() }
+    pub(crate) fn new(lanes: Lanes) -> Self {
+        Self { lanes, buffers: Buffers::default() }
     }
 
     /// One call of the denoiser and one step of every row. The rows have latents of one shape and calls to come; each is at
@@ -134,19 +136,19 @@ impl Denoiser {
         looks: &[usize],
     ) -> Result<Vec<Vec<f32>>, PipelineError> {
         let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let ([channels, height, width], [tokens, features]) = (first.shape(), first.text.shape());
-        let size = channels * height * width;
-        self.buffers.fill(rows, batch);
+        let size: usize = first.shape().iter().product();
         let buffers = &mut self.buffers;
-        let batch = buffers.timestep.len();
-        let (sample, text) = ([batch, channels, height, width], [batch, tokens, features]);
-        let inputs = [
-            ("sample", View::new(&sample, &buffers.sample)),
-            ("timestep", View::new(&sample[..1], &buffers.timestep)),
-            ("encoder_hidden_states", View::new(&text, &buffers.text)),
-        ];
-        let outputs = self.session.run_views(&inputs).map_err(PipelineError::component(Component::Unet))?;
-        let outputs = super::answer(&outputs, Component::Unet, "out_sample", batch * size)?;
+        buffers.fill(rows, batch);
+        let inputs = Inputs {
+            sample: &buffers.sample,
+            timestep: &buffers.timestep,
+            text: &buffers.text,
+            latent: first.shape(),
+            features: first.text.shape(),
+        };
+        buffers.output.clear();
+        self.lanes.run(inputs, &mut buffers.output)?;
+        let outputs = &buffers.output;
         let (with, mut without) = (outputs.chunks_exact(size), outputs.chunks_exact(size).skip(rows.len()));
         let mut estimates = Vec::with_capacity(looks.len());
         buffers.guided.resize(size, 0.0);
@@ -237,17 +239,15 @@ mod tests {
     #[test]
     fn a_rows_latent_is_bit_for_bit_the_same_in_any_company() {
         let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature")).expect("the pack");
-        let mut parts = Parts::open(&pack, &SessionSettings::default(), 1).expect("sessions");
+        let parts = |lanes| Parts::open(&pack, &SessionSettings::default(), lanes, 1).expect("sessions");
         let mut failures = Vec::new();
         for (guidance, least) in [(1.0, 1), (1.0, 2), (5.0, 2)] {
-            let alone = latent(&mut parts, guidance, 0, least);
-            for others in [1, 2, 7] {
-                for batch in [least, 16] {
-                    let beside = latent(&mut parts, guidance, others, batch);
-                    let differ = alone.iter().zip(&beside).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
-                    if differ > 0 {
-                        failures.push(format!("guidance {guidance}, least {least}, {others} others, batch {batch}: {differ} numbers differ"));
-                    }
+            let alone = latent(&mut parts(1), guidance, 0, least);
+            for (lanes, others, batch) in [(1, 1, least), (1, 7, 16), (2, 1, 16), (2, 2, least), (2, 7, least), (3, 7, 16)] {
+                let beside = latent(&mut parts(lanes), guidance, others, batch);
+                let differ = alone.iter().zip(&beside).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
+                if differ > 0 {
+                    failures.push(format!("guidance {guidance}, least {least}, {lanes} lanes, {others} others, batch {batch}: {differ} numbers differ"));
                 }
             }
         }

@@ -8,6 +8,7 @@ pub(crate) mod denoise;
 pub mod encode;
 mod error;
 pub(crate) mod image_encoder;
+mod lanes;
 pub mod noise;
 pub(crate) mod parts;
 pub(crate) mod request;
@@ -41,6 +42,8 @@ pub struct PipelineSettings {
     pub device: Device,
     /// Threads inside one operator; 0 means one for each core. Default: 0.
     pub threads: usize,
+    /// Sessions of the denoiser that share the rows of a call, each of one thread; 0 lets the UNet's size decide. Default: 0.
+    pub lanes: usize,
     /// Latent cells (height times width) in one call of the denoiser, both halves of guidance counted; a picture is never
     /// split. More is faster on a GPU until it is full; on a processor it only costs memory. Default: [`BATCH_CELLS`].
     pub batch_cells: usize,
@@ -51,7 +54,7 @@ pub const BATCH_CELLS: usize = 4096;
 
 impl Default for PipelineSettings {
     fn default() -> Self {
-        Self { device: Device::default(), threads: 0, batch_cells: BATCH_CELLS }
+        Self { device: Device::default(), threads: 0, lanes: 0, batch_cells: BATCH_CELLS }
     }
 }
 
@@ -89,9 +92,9 @@ impl Pipeline {
     /// # Errors
     /// A tokenizer or scheduler that cannot be used, a graph that the runtime refuses, a missing library or device.
     pub fn load(pack: &Pack, settings: &PipelineSettings) -> Result<Self, PipelineError> {
-        let PipelineSettings { device, threads, batch_cells } = *settings;
+        let PipelineSettings { device, threads, lanes, batch_cells } = *settings;
         let sessions = SessionSettings { device, threads, ..SessionSettings::default() };
-        Ok(Self { parts: Parts::open(pack, &sessions, batch_cells)?, batch_cells, version: pack.version() })
+        Ok(Self { parts: Parts::open(pack, &sessions, lanes, batch_cells)?, batch_cells, version: pack.version() })
     }
 
     /// Draws what the request asks for; `watch` is told after every call of the denoiser.

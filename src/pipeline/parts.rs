@@ -5,6 +5,7 @@ use super::{
     decode::Decoder,
     denoise::Denoiser,
     image_encoder::ImageEncoder,
+    lanes::Lanes,
     request::{self, Limits, Plan},
     safety::SafetyChecker,
     schedule::{SchedulerConfig, SchedulerKind},
@@ -36,11 +37,16 @@ pub(crate) struct Planner {
 }
 
 impl Parts {
-    /// Opens the tokenizer and a session for each component, all with `settings`.
-    pub(crate) fn open(pack: &Pack, settings: &SessionSettings, decode_cells: usize) -> Result<Self, PipelineError> {
+    /// Opens the tokenizer and a session for each component, all with `settings`; of the denoiser as many as [`Lanes`] says.
+    pub(crate) fn open(
+        pack: &Pack,
+        settings: &SessionSettings,
+        lanes: usize,
+        decode_cells: usize,
+    ) -> Result<Self, PipelineError> {
+        let model = |component: Component| pack.model(component).ok_or(PipelineError::Missing(component));
         let session = |component: Component| {
-            let model = pack.model(component).ok_or(PipelineError::Missing(component))?;
-            Session::from_model(model, settings).map_err(PipelineError::component(component))
+            Session::from_model(model(component)?, settings).map_err(PipelineError::component(component))
         };
         let (scaling, shift) = (pack.scaling_factor(), request::shift_factor(pack.vae_config()));
         let limits = Limits::of(pack);
@@ -56,7 +62,7 @@ impl Parts {
             safety,
             tokenizer: Tokenizer::open(&pack.tokenizer())?,
             text_encoder: TextEncoder::new(session(Component::TextEncoder)?),
-            denoiser: Denoiser::new(session(Component::Unet)?),
+            denoiser: Denoiser::new(Lanes::open(model(Component::Unet)?, settings, lanes)?),
             decoder: Decoder::new(session(Component::VaeDecoder)?, scaling, shift, decode_cells),
             image_encoder,
             planner: Planner { scheduler: SchedulerConfig::from_json(pack.scheduler())?, limits },
