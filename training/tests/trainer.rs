@@ -48,6 +48,20 @@ fn micro_batches_take_the_step_of_the_whole_batch() {
 }
 
 #[test]
+fn lanes_change_no_bit() {
+    let run = |lanes: usize| {
+        let settings = TrainerSettings { micro_batches: 4, lanes, ..settings() };
+        let mut trainer = Trainer::new(graph(&Selection::All, BATCH / 4), &session(), settings).unwrap();
+        let losses: Vec<f32> = (0..20).map(|_| trainer.step(fill).unwrap().loss).collect();
+        (losses, trainer.weights(Which::Current))
+    };
+    let alone = run(1);
+    for lanes in [2, 3, 4, 9] {
+        assert!(run(lanes) == alone, "{lanes} lanes");
+    }
+}
+
+#[test]
 fn other_scalar_outputs_are_logged() {
     let report = trainer(settings()).step(fill).unwrap();
     assert_eq!(report.extra.keys().collect::<Vec<_>>(), ["bias_size"]);

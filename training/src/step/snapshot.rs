@@ -117,6 +117,7 @@ impl Trainer {
                 moments.average = take(AVERAGE).unwrap_or(weight);
             }
         }
+        self.spread();
         Ok(())
     }
 

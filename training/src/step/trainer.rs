@@ -1,6 +1,6 @@
 //! Run, gather gradients, update.
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, panic::resume_unwind, time::Instant};
 
 use indexmap::IndexMap;
 use plaudit::runtime::{BoundSession, Buffers, Session, SessionSettings};
@@ -25,14 +25,29 @@ pub struct TrainerSettings {
     pub decay: DecayRule,
     /// Runs of the graph for each update; gradients are averaged. Their batch is the graph's own. More take less memory than a larger graph.
     pub micro_batches: usize,
+    /// Sessions that run micro-batches side by side, each with the session's own number of threads and its own copy of the weights.
+    /// Two of one thread are faster than one of two where operators are small; the numbers are the same. At most `micro_batches`. Default: 1.
+    #[serde(skip, default = "one")]
+    pub lanes: usize,
     /// Seed of the generator that [`Batch::random`] offers.
     pub seed: u64,
 }
 
+fn one() -> usize {
+    1
+}
+
 impl TrainerSettings {
-    /// AdamW's defaults with a schedule, one micro-batch, seed 0.
+    /// AdamW's defaults with a schedule, one micro-batch, one lane, seed 0.
     pub fn new(schedule: Schedule) -> Self {
-        Self { optimiser: AdamWSettings::default(), schedule, decay: DecayRule::default(), micro_batches: 1, seed: 0 }
+        Self {
+            optimiser: AdamWSettings::default(),
+            schedule,
+            decay: DecayRule::default(),
+            micro_batches: 1,
+            lanes: one(),
+            seed: 0,
+        }
     }
 }
 
@@ -97,6 +112,8 @@ impl Batch<'_> {
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) session: BoundSession,
+    /// Sessions beside it, whose weights follow its own after each update.
+    others: Vec<BoundSession>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) adapters: Vec<Adapter>,
     pub(super) moments: Vec<Moments>,
@@ -121,8 +138,11 @@ impl Trainer {
     /// If the runtime refuses the graph.
     pub fn new(graph: TrainGraph, session: &SessionSettings, settings: TrainerSettings) -> Result<Self, StepError> {
         let TrainGraph { model, parameters, start, adapters, fingerprint } = graph;
-        let session = SessionSettings { memory_pattern: false, flush_denormals: true, ..session.clone() };
-        let mut session = BoundSession::new(Session::from_model(&model, &session)?)?;
+        let session_settings = SessionSettings { memory_pattern: false, flush_denormals: true, ..session.clone() };
+        let lane = || BoundSession::new(Session::from_model(&model, &session_settings)?);
+        let mut session = lane()?;
+        let lanes = settings.lanes.min(settings.micro_batches);
+        let others = (1..lanes).map(|_| lane()).collect::<Result<_, _>>()?;
         let mut moments = Vec::with_capacity(parameters.len());
         for parameter in &parameters {
             let buffer: &mut [f32] = session.buffer_mut(&parameter.name);
@@ -131,10 +151,11 @@ impl Trainer {
         }
         let summed = if settings.micro_batches > 1 { parameters.as_slice() } else { &[] };
         let sums = summed.iter().map(|parameter| vec![0.0; parameter.shape.iter().product()]).collect();
-        Ok(Self {
+        let mut trainer = Self {
             logged: scalars(&session),
             random: Random::new(settings.seed),
             session,
+            others,
             parameters,
             adapters,
             moments,
@@ -144,7 +165,19 @@ impl Trainer {
             position: 0,
             seconds: 0.0,
             sums,
-        })
+        };
+        trainer.spread();
+        Ok(trainer)
+    }
+
+    /// Copies the weights to the other lanes.
+    pub(super) fn spread(&mut self) {
+        let Self { session, others, parameters, .. } = self;
+        for lane in others {
+            for Parameter { name, .. } in parameters.iter() {
+                lane.buffer_mut::<f32>(name).copy_from_slice(session.buffer(name));
+            }
+        }
     }
 
     /// Steps done.
@@ -200,30 +233,25 @@ impl Trainer {
 
     fn run_micro_batches(&mut self, mut fill: impl FnMut(&mut Batch<'_>)) -> Result<IndexMap<String, f32>, StepError> {
         let mut sums = vec![0.0_f64; self.logged.len()];
-        for micro in 0..self.settings.micro_batches {
-            let (inputs, _) = self.session.split();
-            let (random, position) = (&mut self.random, &mut self.position);
-            fill(&mut Batch { micro, step: self.step, random, position, inputs });
-            self.session.run()?;
-            for (sum, name) in sums.iter_mut().zip(&self.logged) {
-                *sum += f64::from(self.session.buffer::<f32>(name)[0]);
+        for first in (0..self.settings.micro_batches).step_by(1 + self.others.len()) {
+            let last = (first + 1 + self.others.len()).min(self.settings.micro_batches);
+            for micro in first..last {
+                let (inputs, _) = lane(&mut self.session, &mut self.others, micro - first).split();
+                let (random, position) = (&mut self.random, &mut self.position);
+                fill(&mut Batch { micro, step: self.step, random, position, inputs });
             }
-            self.sum_gradients(micro);
+            run_beside(&mut self.session, &mut self.others[..last - first - 1])?;
+            // In the order of micro-batches, so that sums do not depend on the number of lanes.
+            for micro in first..last {
+                let session = lane(&mut self.session, &mut self.others, micro - first);
+                for (sum, name) in sums.iter_mut().zip(&self.logged) {
+                    *sum += f64::from(session.buffer::<f32>(name)[0]);
+                }
+                sum_gradients(&mut self.sums, &self.parameters, session, micro == 0);
+            }
         }
         let mean = |(name, sum): (&String, f64)| (name.clone(), (sum / self.settings.micro_batches as f64) as f32);
         Ok(self.logged.iter().zip(sums).map(mean).collect())
-    }
-
-    fn sum_gradients(&mut self, micro: usize) {
-        let (_, outputs) = self.session.split();
-        self.sums.par_iter_mut().zip(&self.parameters).for_each(|(sum, parameter)| {
-            let gradient: &[f32] = outputs.get(&parameter.gradient);
-            if micro == 0 {
-                sum.copy_from_slice(gradient);
-            } else {
-                sum.iter_mut().zip(gradient).for_each(|(sum, gradient)| *sum += gradient);
-            }
-        });
     }
 
     /// Norm of the mean gradient.
@@ -251,7 +279,35 @@ impl Trainer {
             })
         });
         update.update(slots.collect());
+        self.spread();
     }
+}
+
+fn lane<'a>(session: &'a mut BoundSession, others: &'a mut [BoundSession], number: usize) -> &'a mut BoundSession {
+    if number == 0 { session } else { &mut others[number - 1] }
+}
+
+/// Runs all lanes at once and waits for the last.
+fn run_beside(session: &mut BoundSession, others: &mut [BoundSession]) -> Result<(), StepError> {
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = others.iter_mut().map(|lane| scope.spawn(|| lane.run())).collect();
+        let own = session.run();
+        let joined = running.into_iter().map(|lane| lane.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        std::iter::once(own).chain(joined).collect()
+    });
+    Ok(results.into_iter().collect::<Result<(), _>>()?)
+}
+
+fn sum_gradients(sums: &mut [Vec<f32>], parameters: &[Parameter], session: &mut BoundSession, first: bool) {
+    let (_, outputs) = session.split();
+    sums.par_iter_mut().zip(parameters).for_each(|(sum, parameter)| {
+        let gradient: &[f32] = outputs.get(&parameter.gradient);
+        if first {
+            sum.copy_from_slice(gradient);
+        } else {
+            sum.iter_mut().zip(gradient).for_each(|(sum, gradient)| *sum += gradient);
+        }
+    });
 }
 
 /// Outputs of one f32 element that are not gradients.
