@@ -21,7 +21,7 @@ pub struct ServerSettings {
     #[arg(id = "device", long, env = "PLAUDIT_DEVICE", default_value_t, value_name = "DEVICE")]
     pub device: DeviceChoice,
     /// Serve whoever asks without a key, although keys exist or the address can be reached from outside
-    #[arg(id = "allow_anonymous", long, env = "PLAUDIT_ALLOW_ANONYMOUS")]
+    #[arg(id = "allow_anonymous", long = "allow-anonymous", env = "PLAUDIT_ALLOW_ANONYMOUS")]
     pub allow_anonymous: bool,
     /// Threads that read and write HTTP; 0: one for each core
     #[arg(

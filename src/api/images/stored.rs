@@ -65,7 +65,8 @@ pub(crate) async fn list(
         OpenErrors
     )
 )]
-#[get("/v1/images/{id}")]
+// Only names of pictures: the generation routes beside it have other methods.
+#[get("/v1/images/{id:img_[^/]*}")]
 pub(crate) async fn file(
     request: HttpRequest,
     id: web::Path<ImageId>,

@@ -6,6 +6,7 @@
 mod error;
 mod graph;
 mod lora;
+mod rejoin;
 mod resident;
 mod selection;
 mod snapshot;
