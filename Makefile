@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run draw test slow lint doc bench fixtures deny dist
+.PHONY: help setup run draw test clients browser slow lint doc bench fixtures deny dist
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,13 @@ draw: setup ## Build, and draw twelve prompts into out/ with the bundled pack
 
 test: setup ## Every test that does not take long
 	@bash scripts/test.sh
+
+clients: setup ## The openai, huggingface_hub and webuiapi clients and schemathesis against a server (needs Python; makes .venv-clients)
+	@bash scripts/clients.sh
+
+browser: setup ## The page in headless Chromium (needs Chromium and Node.js)
+	@cargo build --quiet --bin plaudit
+	@bash tests/browser/run.sh
 
 slow: setup ## SD v1.5's exact shape, random weights: 24 GiB of memory, 15 GB of disk, Python with requirements-dev.txt
 	@bash scripts/slow.sh
