@@ -19,6 +19,8 @@ const TENSORS: &str = "checkpoint.safetensors";
 const STATE: &str = "state.json";
 const PREFIX: &str = "step-";
 const ASIDE: &str = "writing";
+/// What a checkpoint's name ends with while another of the same step takes its place.
+const REPLACED: &str = ".replaced";
 /// Bytes hashed at a time.
 const BLOCK: usize = 1 << 20;
 
@@ -56,12 +58,22 @@ pub fn save(
     fs::write(&file, text).map_err(io_error("write", &file))?;
     sync(&file)?;
     sync(&aside)?;
-    let place = directory.join(format!("{PREFIX}{:09}", state.step));
-    // A checkpoint of this very step is already there when a run was resumed and made none since.
-    remove(&place)?;
-    fs::rename(&aside, &place).map_err(io_error("rename to", &place))?;
+    place(directory, &aside, state.step)?;
+    numbered(directory)?.iter().rev().skip(KEPT).try_for_each(|old| remove(&old.path))
+}
+
+/// Gives a written checkpoint its name. At every moment some directory holds a whole checkpoint of the step, if one did before.
+fn place(directory: &Path, aside: &Path, step: u64) -> Result<(), CheckpointError> {
+    let name = format!("{PREFIX}{step:09}");
+    let (place, replaced) = (directory.join(&name), directory.join(name + REPLACED));
+    // A checkpoint of this very step is already there when a run was resumed and made none since, or when it was damaged.
+    if place.exists() {
+        remove(&replaced)?;
+        fs::rename(&place, &replaced).map_err(io_error("rename to", &replaced))?;
+    }
+    fs::rename(aside, &place).map_err(io_error("rename to", &place))?;
     sync(directory)?;
-    numbered(directory)?.iter().rev().skip(KEPT).try_for_each(|(_, old)| remove(old))
+    remove(&replaced)
 }
 
 /// The newest whole checkpoint in `directory`; `None` when there is none at all.
@@ -70,10 +82,10 @@ pub fn save(
 /// If there are checkpoints and none is whole, or the directory cannot be listed.
 pub fn latest(directory: &Path) -> Result<Option<Loaded>, CheckpointError> {
     let mut skipped = Vec::new();
-    for (_, place) in numbered(directory)?.iter().rev() {
-        match load(place) {
+    for found in numbered(directory)?.iter().rev() {
+        match load(&found.path) {
             Ok((state, tensors)) => return Ok(Some(Loaded { state, tensors, skipped })),
-            Err(reason) => skipped.push(format!("{}: {reason}", place.display())),
+            Err(reason) => skipped.push(format!("{}: {reason}", found.path.display())),
         }
     }
     if skipped.is_empty() {
@@ -96,18 +108,32 @@ fn load(place: &Path) -> Result<Parts, Box<dyn std::error::Error>> {
     Ok((state, tensors.iter().map(|(name, view)| (name.to_owned(), values(&view))).collect()))
 }
 
+/// A checkpoint's directory; in order of age, one that is being replaced before the one in its place.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Numbered {
+    step: u64,
+    newer: bool,
+    path: PathBuf,
+}
+
+impl Numbered {
+    fn parse(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.strip_prefix(PREFIX)?;
+        let number = name.strip_suffix(REPLACED);
+        let step = number.unwrap_or(name).parse().ok()?;
+        Some(Self { step, newer: number.is_none(), path })
+    }
+}
+
 /// Checkpoints by step, oldest first.
-fn numbered(directory: &Path) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+fn numbered(directory: &Path) -> Result<Vec<Numbered>, CheckpointError> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(io_error("list", directory))?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(io_error("list", directory))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix(PREFIX)).and_then(|number| number.parse().ok());
-        found.extend(number.map(|number| (number, path)));
+        found.extend(Numbered::parse(entry.map_err(io_error("list", directory))?.path()));
     }
     found.sort();
     Ok(found)

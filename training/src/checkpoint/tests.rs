@@ -91,3 +91,38 @@ fn a_failed_write_leaves_the_old_checkpoint() {
     assert!(save(folder.path(), state(2), vec![]).is_err());
     assert_eq!(latest(folder.path()).unwrap().unwrap().state.step, 1);
 }
+
+/// Where a kill leaves a checkpoint that takes the place of another of its step.
+const KILLED: [(&str, &[(&str, &str)]); 3] = [
+    ("before anything moved", &[]),
+    ("when the old one had moved", &[("step-000000001", "step-000000001.replaced")]),
+    ("when both had moved", &[("step-000000001", "step-000000001.replaced"), ("writing", "step-000000001")]),
+];
+
+#[test]
+fn a_kill_while_a_step_is_written_again_loses_nothing() {
+    for (when, renames) in KILLED {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(folder.path(), 1);
+        write(other.path(), 1);
+        fs::rename(other.path().join("step-000000001"), folder.path().join("writing")).unwrap();
+        for (from, to) in renames {
+            fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+        }
+        let found = latest(folder.path()).unwrap();
+        assert_eq!(found.map(|loaded| (loaded.state.step, loaded.skipped)), Some((1, vec![])), "killed {when}");
+        write(folder.path(), 1);
+        assert_eq!(names(folder.path()), ["step-000000001"], "killed {when}");
+        assert_eq!(latest(folder.path()).unwrap().unwrap().state.step, 1, "killed {when}");
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_replaced_by_a_whole_one_of_its_step() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 1);
+    fs::remove_file(folder.path().join("step-000000001/state.json")).unwrap();
+    write(folder.path(), 1);
+    assert_eq!(names(folder.path()), ["step-000000001"]);
+    assert!(latest(folder.path()).unwrap().unwrap().skipped.is_empty());
+}
