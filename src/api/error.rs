@@ -200,10 +200,6 @@ impl ResponseError for ApiError {
         if let Some(methods) = &self.allow {
             answer.insert_header((header::ALLOW, methods.as_str()));
         }
-        if matches!(self.code, Code::RequestTimeout | Code::TooLarge) {
-            // The rest of the body is not wanted; a dripping client would otherwise keep the connection.
-            answer.force_close();
-        }
         if self.code == Code::InvalidApiKey {
             answer.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }

@@ -22,6 +22,7 @@ mod refusals;
 mod session;
 mod sse;
 mod submit;
+mod unread;
 
 use actix_web::{
     App,
@@ -104,6 +105,7 @@ pub(crate) fn application(
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::from("/openapi.json")))
         .default_service(web::to(fallback::unmatched))
         // The last one sees a request first.
+        .wrap(from_fn(unread::hold))
         .wrap(from_fn(session::keep))
         .wrap(from_fn(origin::guard))
         .wrap(Condition::new(any_origin, cors))
