@@ -177,10 +177,12 @@ fn an_unwritable_folder_is_found_before_anything_is_drawn() {
 #[test]
 fn arguments_that_mean_nothing_are_explained() {
     let workplace = Workplace::new();
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: [(&[&str], &[&str]); 8] = [
         (&["a fish", "--scheduler", "magic"], &["magic", "dpmpp_2m_karras"]),
         (&["a fish", "--size", "64"], &["64x64"]),
         (&["a fish", "--size", "65x64", "--pack", "pack"], &["multiples of 16", "64×64"]),
+        (&["a fish", "--size", "1000000x1000000", "--pack", "pack"], &["1000000×1000000", "up to 4096"]),
+        (&["a fish", "-n", "4000000000", "--pack", "pack"], &["4000000000 pictures of 64×64", "65536 are the most"]),
         (&["a fish", "--device", "gpu"], &["cuda:N"]),
         (&["a fish", "-n", "0"], &["-n"]),
         (&[], &["PROMPT"]),

@@ -1,6 +1,6 @@
 //! What can stand between a prompt and its pictures.
 
-use super::{schedule::ScheduleError, tokenize::TokenizeError};
+use super::{request::MOST_SIDE, schedule::ScheduleError, tokenize::TokenizeError};
 use crate::{pack::Component, runtime::RuntimeError};
 
 /// Why there are no pictures.
@@ -14,9 +14,11 @@ pub enum PipelineError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     #[error(
-        "this pack cannot draw {width}×{height}: width and height must be multiples of {multiple} of at least {multiple}; its own size is {own_width}×{own_height}"
+        "this pack cannot draw {width}×{height}: width and height must be multiples of {multiple} up to {MOST_SIDE}; its own size is {own_width}×{own_height}"
     )]
     Size { width: usize, height: usize, multiple: usize, own_width: usize, own_height: usize },
+    #[error("{count} pictures of {width}×{height} are too many for one request: {most} are the most at this size")]
+    Count { count: usize, width: usize, height: usize, most: usize },
     #[error("a guidance scale of {0} is not a number that can be used")]
     Guidance(f32),
     #[error("a guidance interval from {0} to {1} is not one of 0 ≤ start ≤ end ≤ 1")]

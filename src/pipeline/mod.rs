@@ -26,7 +26,7 @@ pub use denoise::{Progress, Watch};
 pub use error::PipelineError;
 use parts::Parts;
 use request::Plan;
-pub use request::{Request, Start, Warning};
+pub use request::{MOST_PIXELS, MOST_SIDE, Request, Start, Warning};
 use schedule::{SchedulerConfig, SchedulerKind};
 use text_encoder::Prompted;
 

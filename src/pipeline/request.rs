@@ -11,6 +11,12 @@ use super::{
 };
 use crate::pack::{Component, Pack};
 
+/// Width or height of a picture at most, in pixels: no pack is trained near it, and attention over its latent takes terabytes.
+pub const MOST_SIDE: usize = 4096;
+
+/// Pixels of all of a request's pictures together at most; they are held until the last is decoded. 1024 pictures of 512×512.
+pub const MOST_PIXELS: usize = 1 << 28;
+
 /// A request for pictures of one prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -148,13 +154,17 @@ impl Limits {
         ((width * self.pixels_per_cell) as u32, (height * self.pixels_per_cell) as u32)
     }
 
-    /// The latent's shape for a picture of this size.
-    fn latent(&self, (width, height): (usize, usize)) -> Result<[usize; 3], PipelineError> {
+    /// The latent's shape for `count` pictures of this size.
+    fn latent(&self, (width, height): (usize, usize), count: usize) -> Result<[usize; 3], PipelineError> {
         let multiple = self.multiple();
-        let fits = |pixels: usize| pixels > 0 && pixels.is_multiple_of(multiple);
+        let fits = |pixels: usize| (1..=MOST_SIDE).contains(&pixels) && pixels.is_multiple_of(multiple);
         if !fits(width) || !fits(height) {
             let (own_width, own_height) = self.size;
             return Err(PipelineError::Size { width, height, multiple, own_width, own_height });
+        }
+        let most = MOST_PIXELS / (width * height);
+        if count > most {
+            return Err(PipelineError::Count { count, width, height, most });
         }
         Ok([self.channels, height / self.pixels_per_cell, width / self.pixels_per_cell])
     }
@@ -199,7 +209,7 @@ impl Plan {
             schedule,
             guidance: (request.guidance > OFF).then_some(request.guidance),
             guided: guided(request.guidance_interval, calls)?,
-            latent: limits.latent(request.size.unwrap_or(limits.size))?,
+            latent: limits.latent(request.size.unwrap_or(limits.size), request.count)?,
         })
     }
 
@@ -247,6 +257,31 @@ fn guided(interval: Option<(f64, f64)>, calls: usize) -> Result<Range<usize>, Pi
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn limits() -> Limits {
+        Limits { size: (64, 64), image_to_image: false, pixels_per_cell: 8, cell_multiple: 2, channels: 4 }
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_drawn_is_refused_before_anything_is_allocated() {
+        let limits = limits();
+        assert_eq!(limits.latent((96, 64), 1).expect("fits"), [4, 8, 12]);
+        assert!(limits.latent((MOST_SIDE, MOST_SIDE), 16).is_ok());
+        for size in [(0, 64), (65, 64), (1_000_000, 1_000_000), (64, MOST_SIDE + 16), (usize::MAX - 15, 64)] {
+            let refused = limits.latent(size, 1).expect_err("no size").to_string();
+            assert!(refused.contains("multiples of 16 up to 4096"), "{size:?}: {refused}");
+        }
+    }
+
+    #[test]
+    fn more_pictures_than_can_be_held_are_refused_with_how_many_can() {
+        let limits = limits();
+        assert!(limits.latent((512, 512), 1024).is_ok());
+        for count in [1025, u32::MAX as usize, usize::MAX] {
+            let refused = limits.latent((512, 512), count).expect_err("too many").to_string();
+            assert!(refused.contains("1024 are the most"), "{refused}");
+        }
+    }
 
     #[test]
     fn guidance_is_on_within_its_interval_only() {
