@@ -14,7 +14,7 @@ impl Trainer {
     /// Does `steps` steps at rate zero: no weight moves, and moments that were zero become what they would be so late in the run.
     ///
     /// `m` of n steps from zero is `1 − βⁿ` of its size; at step t the optimiser takes it for `1 − βᵗ` of it.
-    /// Without this the first steps would be up to `(1 − β₁) / √(1 − β₂)` ≈ 3 times too long.
+    /// Without this the first steps would be up to `(1 − β₁) / √(1 − β₂)` ≈ 3 rates long.
     ///
     /// # Errors
     /// As [`Trainer::step`].
