@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
-use plaudit_training::pretrain::{Stage, Workshop, pretrain};
+use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
+use plaudit_training::pretrain::{Scale, Stage, Workshop, pretrain};
 use tracing_subscriber::EnvFilter;
 
 const SECONDS_A_MINUTE: f64 = 60.0;
@@ -32,14 +32,21 @@ struct Pretrain {
     /// The pack to write into.
     #[arg(long, default_value = "onnx/packs/miniature")]
     pack: PathBuf,
+    /// Begin from nothing: the pack's weights and `state.json` entries of this stage and all after it are first set aside
+    /// into DATA/replaced. Once, for the first leg; later legs go on without it. Refused where DATA has checkpoints of such a stage.
+    ///
+    /// Without it a stage goes on from its checkpoint in DATA, or where there is none from the pack's weights, at the step
+    /// that `state.json` names.
+    #[arg(long)]
+    fresh: bool,
     /// Minutes until a training stage's leg ends; the next run goes on. Without it a stage trains to its last step.
-    #[arg(long)]
-    minutes: Option<f64>,
+    #[arg(long, value_parser = minutes)]
+    minutes: Option<Duration>,
     /// Steps of a training stage in all, over which its rate falls, instead of the recipe's.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
     /// Pictures that the evaluation draws and rates.
-    #[arg(long, default_value_t = 480)]
+    #[arg(long, default_value_t = 480, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pictures: usize,
     /// Threads; 0 means one for each core.
     #[arg(long, default_value_t = 0)]
@@ -47,6 +54,14 @@ struct Pretrain {
     /// Seed of weights, scenes and noise.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+}
+
+/// A duration above zero, in minutes.
+fn minutes(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
+    let time = Duration::try_from_secs_f64(number * SECONDS_A_MINUTE).ok();
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| "give a number of minutes above 0, for example 30 or 0.5".to_owned())
 }
 
 fn main() -> anyhow::Result<()> {
@@ -58,9 +73,40 @@ fn main() -> anyhow::Result<()> {
         data: chosen.data,
         threads: chosen.threads,
         seed: chosen.seed,
-        leg: chosen.minutes.map(|minutes| Duration::from_secs_f64(minutes * SECONDS_A_MINUTE)),
+        leg: chosen.minutes,
         pictures: chosen.pictures,
         steps: chosen.steps,
+        fresh: chosen.fresh,
+        scale: Scale::default(),
     };
     Ok(pretrain(chosen.stage, &workshop)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(arguments: &[&str]) -> String {
+        let all = ["plaudit-train", "pretrain"].iter().chain(arguments);
+        Arguments::try_parse_from(all).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn arguments_that_cannot_be_are_refused_by_name() {
+        let cases = [
+            ("--minutes=-1", "above 0"),
+            ("--minutes=nan", "above 0"),
+            ("--minutes=inf", "above 0"),
+            ("--minutes=1e300", "above 0"),
+            ("--minutes=0", "above 0"),
+            ("--minutes=soon", "not a number"),
+            ("--pictures=0", "not in 1.."),
+            ("--steps=0", "not in 1.."),
+        ];
+        for (argument, reason) in cases {
+            let (name, text) = (argument.split('=').next().unwrap_or_default(), error(&[argument]));
+            assert!(text.contains(name) && text.contains(reason), "{argument}: {text}");
+        }
+        assert_eq!(error(&["--minutes=0.5", "--pictures=1", "--steps=1", "--fresh"]), "");
+    }
 }

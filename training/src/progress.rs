@@ -190,6 +190,14 @@ impl Run {
     }
 }
 
+/// Step of the newest whole checkpoint of the run in `directory`; `None` where there is none.
+///
+/// # Errors
+/// As [`checkpoint::latest`].
+pub fn steps_saved(directory: &Path) -> Result<Option<u64>, CheckpointError> {
+    Ok(checkpoint::latest(&checkpoints(directory))?.map(|loaded| loaded.state.step))
+}
+
 fn checkpoints(directory: &Path) -> PathBuf {
     directory.join("checkpoints")
 }

@@ -14,9 +14,11 @@ use super::{
     PretrainError, Workshop,
     component::{CLIP_TEXT, CLIP_VISION, TEXT_ENCODER},
     feed::Feed,
+    files,
     journal::{self, Mark},
     leg::{self, Plan},
     pixels::{CHANNELS, CLIP_DEVIATION, CLIP_MEAN, clip_planes},
+    sealing::reseal,
     tokenizer::LENGTH,
 };
 use crate::{
@@ -47,8 +49,7 @@ const TEXT: &str = "text/";
 const VISION: &str = "vision/";
 /// As a module's name, the vision tower begins so.
 const VISION_MODULE: &str = "vision.";
-/// Pictures and contrasts of the measurement.
-const MEASURED: usize = 256;
+/// Contrasts that each measured picture's own prompt is held against.
 const CONTRASTS: usize = 9;
 
 /// One batch, row by row.
@@ -96,6 +97,7 @@ pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
         TEXT_ENCODER.export(workshop, &text)?;
     }
     write_preprocessing(&workshop.pack.join("clip"))?;
+    reseal(workshop)?;
     measure(workshop, &trainer)
 }
 
@@ -173,7 +175,7 @@ fn measure(workshop: &Workshop, trainer: &Trainer) -> Result<(), PretrainError> 
     let mut pictures = CLIP_VISION.bound(workshop, workshop.threads, &[("batch", 1)])?;
     let mut random = Random::stream(workshop.seed.wrapping_add(1), "clip measurement");
     let mut right = 0;
-    for _ in 0..MEASURED {
+    for _ in 0..workshop.scale.measured {
         let scene = Scene::sample(Category::Composition, &Object::ALL, &mut random);
         clip_planes(&draw(&scene, random.bits()).picture, pictures.buffer_mut("pixel_values"));
         let contrasts = scene.some_contrasts(CONTRASTS, &mut random);
@@ -188,7 +190,7 @@ fn measure(workshop: &Workshop, trainer: &Trainer) -> Result<(), PretrainError> 
         let scores: Vec<f32> = rows.map(|text| cosine(text, picture)).collect();
         right += usize::from(scores[1..].iter().all(|score| *score < scores[0]));
     }
-    let reached = right as f64 / MEASURED as f64;
+    let reached = right as f64 / workshop.scale.measured as f64;
     journal::record(workshop, "clip", Some(trainer), &[Mark { what: "own_prompt_of_ten", reached, pass: 0.6..=1.0 }])
 }
 
@@ -207,6 +209,5 @@ fn write_preprocessing(folder: &Path) -> Result<(), PretrainError> {
         "do_normalize": true, "image_mean": CLIP_MEAN, "image_std": CLIP_DEVIATION,
         "do_convert_rgb": true,
     });
-    let path = folder.join("preprocessor_config.json");
-    std::fs::write(&path, format!("{text:#}\n")).map_err(PretrainError::io(path))
+    files::replace(&folder.join("preprocessor_config.json"), format!("{text:#}\n").as_bytes())
 }

@@ -30,6 +30,9 @@ pub(super) const VAE_DECODER: Component =
     Component { folder: "vae_decoder", stem: "model", rules: "init.json", stage: "vae" };
 pub(super) const UNET: Component = Component { folder: "unet", stem: "model", rules: "init.json", stage: "unet" };
 
+/// All of them.
+pub(super) const COMPONENTS: [Component; 6] = [CLIP_TEXT, CLIP_VISION, TEXT_ENCODER, VAE_ENCODER, VAE_DECODER, UNET];
+
 impl Component {
     pub(super) fn weights(&self, workshop: &Workshop) -> PathBuf {
         self.path(workshop, "safetensors")

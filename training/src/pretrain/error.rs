@@ -10,7 +10,7 @@ use plaudit::{
 use plaudit_onnx::{ReadError, expr::BuildError};
 
 use super::tokenizer::WriteError;
-use crate::{init::InitError, progress::RunError, step::StepError};
+use crate::{checkpoint::CheckpointError, init::InitError, progress::RunError, step::StepError};
 
 /// Why a stage of pre-training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,14 @@ pub enum PretrainError {
     Step(#[from] StepError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A run from nothing would go on from another's checkpoint.
+    #[error(
+        "{path} holds checkpoints; to begin from nothing name another --data or move {path} aside, \
+         to go on with that run leave --fresh out"
+    )]
+    Begun { path: PathBuf },
     /// A stage before this one has not been run.
     #[error("{path} is missing; run `plaudit-train pretrain --stage {stage}` first")]
     Before { path: PathBuf, stage: &'static str },

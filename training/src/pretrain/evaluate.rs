@@ -4,15 +4,14 @@ use std::fmt::Write;
 
 use image::RgbImage;
 use plaudit::{
-    pack::{Pack, seal},
+    pack::Pack,
     pipeline::{Pipeline, PipelineSettings, Request},
-    runtime::SessionSettings,
 };
 
 use super::{
     PretrainError, Workshop,
     journal::{self, Mark},
-    leg,
+    leg, sealing,
 };
 use crate::{
     miniature::{
@@ -23,8 +22,6 @@ use crate::{
     random::Random,
 };
 
-/// The pack's name in its manifest.
-const NAME: &str = "miniature";
 /// Pictures of each category on the sheet, and how large they are shown.
 const SHOWN: usize = 12;
 const SCALE: u32 = 2;
@@ -38,8 +35,7 @@ struct Rated {
 
 /// Writes the pack's golden outputs and manifest, draws `workshop.pictures` prompts, and writes a table and a sheet.
 pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
-    let settings = SessionSettings { threads: workshop.threads, ..SessionSettings::default() };
-    seal(&workshop.pack, NAME, &Default::default(), &settings, |step| tracing::debug!("{step}"))?;
+    sealing::seal(workshop)?;
     let pack = Pack::open(&workshop.pack)?;
     let mut pipeline =
         Pipeline::load(&pack, &PipelineSettings { threads: workshop.threads, ..PipelineSettings::default() })?;
@@ -69,6 +65,8 @@ fn write_results(workshop: &Workshop, rated: &[Rated]) -> Result<(), PretrainErr
     let written = sheet(&shown(rated), SHOWN as u32, SCALE).save(&path);
     written.map_err(|source| PretrainError::Picture { path, source })?;
     let share = |category| share(rated.iter().filter(|one| one.scene.category() == category), Verdict::is_good);
+    let others = [Category::Object, Category::Colour, Category::Background].map(share);
+    let next_weakest = others.into_iter().fold(1.0, f64::min);
     let marks = [
         Mark { what: "good", reached: self::share(rated.iter(), Verdict::is_good), pass: 0.4..=0.7 },
         Mark { what: "good_object", reached: share(Category::Object), pass: 0.5..=1.0 },
@@ -76,6 +74,8 @@ fn write_results(workshop: &Workshop, rated: &[Rated]) -> Result<(), PretrainErr
         Mark { what: "good_colour", reached: share(Category::Colour), pass: 0.5..=1.0 },
         Mark { what: "good_background", reached: share(Category::Background), pass: 0.0..=1.0 },
         Mark { what: "good_composition", reached: share(Category::Composition), pass: 0.0..=1.0 },
+        // Of prompts that say one thing, a count is the hardest, as for the paper's model: that is what votes are to mend.
+        Mark { what: "count_minus_next_weakest", reached: share(Category::Count) - next_weakest, pass: -1.0..=0.0 },
     ];
     journal::record(workshop, "evaluation", None, &marks)
 }

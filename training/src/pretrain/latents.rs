@@ -11,6 +11,8 @@ use super::{
     PretrainError, Workshop,
     component::VAE_ENCODER,
     feed::Feed,
+    files,
+    journal::{self, Mark},
     leg,
     pixels::{CHANNELS, planes},
     reconstruct::LATENT_SIDE,
@@ -26,9 +28,6 @@ use crate::{
     random::Random,
 };
 
-/// Scenes of a shard, and shards of the recipe: 61k scenes.
-const SHARD: usize = 2048;
-const SHARDS: u64 = 30;
 /// Pictures a run of the encoder.
 const BATCH: usize = 16;
 /// How often a scene's prompt says everything; the other categories share the rest.
@@ -57,24 +56,27 @@ pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
     let directory = directory(workshop)?;
     fs::create_dir_all(&directory).map_err(PretrainError::io(&directory))?;
     let began = std::time::Instant::now();
-    for shard in 0..SHARDS {
-        if paths(&directory, shard).1.exists() {
-            continue;
+    let (shards, mut done) = (workshop.scale.shards, 0);
+    for shard in 0..shards {
+        if !paths(&directory, shard).1.exists() {
+            if shard > 0 && workshop.leg.is_some_and(|leg| began.elapsed() >= leg) {
+                break;
+            }
+            encode(workshop, &directory, shard)?;
+            tracing::info!("latents: shard {} of {shards}, {:.0} s", shard + 1, began.elapsed().as_secs_f64());
         }
-        encode(workshop, &directory, shard)?;
-        tracing::info!("latents: shard {} of {SHARDS}, {:.0} s", shard + 1, began.elapsed().as_secs_f64());
-        if workshop.leg.is_some_and(|leg| began.elapsed() >= leg) {
-            break;
-        }
+        done = shard + 1;
     }
-    Ok(())
+    let scenes = |shards: u64| (shards * workshop.scale.shard as u64) as f64;
+    let all = scenes(shards);
+    journal::record(workshop, "latents", None, &[Mark { what: "scenes", reached: scenes(done), pass: all..=all }])
 }
 
 /// All shards that are there.
 pub(super) fn read(workshop: &Workshop) -> Result<Cache, PretrainError> {
     let directory = directory(workshop)?;
     let mut cache = Cache::default();
-    for shard in 0..SHARDS {
+    for shard in 0..workshop.scale.shards {
         let (moments, captions) = paths(&directory, shard);
         if !captions.exists() {
             break;
@@ -83,8 +85,12 @@ pub(super) fn read(workshop: &Workshop) -> Result<Cache, PretrainError> {
         cache.moments.extend(bytemuck::pod_collect_to_vec::<u8, f32>(&bytes));
         let text = fs::read(&captions).map_err(PretrainError::io(&captions))?;
         let read: Vec<Caption> = serde_json::from_slice(&text)
-            .map_err(|error| PretrainError::Content { path: captions, fault: error.to_string() })?;
+            .map_err(|error| PretrainError::Content { path: captions.clone(), fault: error.to_string() })?;
         cache.captions.extend(read);
+        if cache.moments.len() != cache.captions.len() * MOMENTS {
+            let fault = format!("is not as long as {} says; remove both", captions.display());
+            return Err(PretrainError::Content { path: moments, fault });
+        }
     }
     if cache.captions.is_empty() {
         return Err(PretrainError::Before { path: directory, stage: "latents" });
@@ -114,8 +120,8 @@ fn encode(workshop: &Workshop, directory: &std::path::Path, shard: u64) -> Resul
         VAE_ENCODER.bound(workshop, workshop.threads, &[("batch", BATCH), ("height", side), ("width", side)])?;
     let seed = Random::stream(workshop.seed, "latents").bits() ^ shard << u32::BITS;
     let feed = Feed::start(0, move |number| drawn(seed ^ number));
-    let (mut moments, mut captions) = (Vec::with_capacity(SHARD * MOMENTS), Vec::with_capacity(SHARD));
-    while captions.len() < SHARD {
+    let (mut moments, mut captions) = (Vec::new(), Vec::new());
+    while captions.len() < workshop.scale.shard {
         let (pixels, written) = feed.next();
         session.buffer_mut::<f32>("sample").copy_from_slice(&pixels);
         session.run()?;
@@ -123,10 +129,10 @@ fn encode(workshop: &Workshop, directory: &std::path::Path, shard: u64) -> Resul
         captions.extend(written);
     }
     let (moments_path, captions_path) = paths(directory, shard);
-    fs::write(&moments_path, bytemuck::cast_slice(&moments)).map_err(PretrainError::io(&moments_path))?;
+    files::replace(&moments_path, bytemuck::cast_slice(&moments))?;
     let text = serde_json::to_vec(&captions)
         .map_err(|error| PretrainError::Content { path: captions_path.clone(), fault: error.to_string() })?;
-    fs::write(&captions_path, text).map_err(PretrainError::io(&captions_path))
+    files::replace(&captions_path, &text)
 }
 
 /// A batch of scenes for the encoder.

@@ -5,10 +5,10 @@ use std::{path::Path, time::Instant};
 use plaudit::runtime::SessionSettings;
 use plaudit_onnx::Model;
 
-use super::{PretrainError, Workshop};
+use super::{PretrainError, Workshop, journal};
 use crate::{
     optim::{AdamWSettings, Schedule},
-    progress::{Run, RunSettings},
+    progress::{self, Run, RunSettings},
     step::{Batch, Selection, TrainGraph, Trainer, TrainerSettings},
 };
 
@@ -17,6 +17,8 @@ const CHECKPOINT_EVERY: u64 = 200;
 /// Share of all steps over which weights are averaged at the end, and the longest average (the recipe's).
 const AVERAGED_SHARE: f32 = 0.2;
 const LONGEST_AVERAGE: f32 = 0.9995;
+/// Steps from which the optimiser's moments are measured where there is no checkpoint: squared gradients are then known to about a tenth.
+const REMEASURED: u64 = 100;
 
 /// A stage's own numbers.
 pub(super) struct Plan<'a> {
@@ -70,9 +72,11 @@ pub(super) fn run<F: FnMut(&mut Batch<'_>)>(
     let directory = directory(workshop, plan.name);
     let settings =
         RunSettings { checkpoint_every: CHECKPOINT_EVERY, ..RunSettings::new(&directory, plan.name, plan.until) };
-    let mut run = Run::open(settings, trainer)?;
-    let mut fill = batches(trainer)?;
     let began = Instant::now();
+    let mut run = Run::open(settings, trainer)?;
+    let remeasured = rejoin(workshop, plan, trainer)?;
+    let mut fill = batches(trainer)?;
+    trainer.warm_moments(remeasured, &mut fill)?;
     let in_time = || workshop.leg.is_none_or(|leg| began.elapsed() < leg);
     while !run.is_done(trainer) && in_time() && !stopped(&directory) {
         let report = trainer.step(&mut fill)?;
@@ -88,6 +92,34 @@ pub(super) fn run<F: FnMut(&mut Batch<'_>)>(
         trainer.seconds() / 60.0
     );
     Ok(done)
+}
+
+/// Where the stage stands without the run's checkpoint, the pack's weights are the run's: sets `trainer` a few steps before that,
+/// so that these steps' batches give it moments, and returns how many. Batches, rates and averages then go on as in an unbroken run.
+fn rejoin(workshop: &Workshop, plan: &Plan<'_>, trainer: &mut Trainer) -> Result<u64, PretrainError> {
+    let standing = journal::standing(workshop, plan.name)?;
+    let (name, steps) = (plan.name, trainer.steps());
+    if steps > 0 {
+        if steps < standing.steps {
+            tracing::warn!(
+                "{name}: the checkpoint stands at step {steps} and goes on from there; the pack's state.json knows {}",
+                standing.steps
+            );
+        }
+        return Ok(0);
+    }
+    let remeasured = REMEASURED.min(standing.steps);
+    trainer.stand_at(standing.steps - remeasured, standing.seconds);
+    if remeasured > 0 {
+        tracing::info!("{name}: no checkpoint; going on from the pack's weights after step {}", standing.steps);
+    }
+    Ok(remeasured)
+}
+
+/// Steps that a stage has done: its run's checkpoint says, or without one the pack.
+pub(super) fn steps_done(workshop: &Workshop, name: &str) -> Result<u64, PretrainError> {
+    let saved = progress::steps_saved(&directory(workshop, name))?;
+    saved.map_or_else(|| Ok(journal::standing(workshop, name)?.steps), Ok)
 }
 
 pub(super) fn directory(workshop: &Workshop, name: &str) -> std::path::PathBuf {

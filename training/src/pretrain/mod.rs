@@ -2,19 +2,23 @@
 //!
 //! Stages run in this order, in legs that end on time and go on where they stopped (`leg`). Scenes are drawn while the
 //! trainer runs, by a thread of their own (`feed`). Each stage ends by writing averaged weights into the pack and by
-//! measuring what it reached against its pass mark, into the pack's `state.json` (`journal`).
+//! measuring what it reached against its pass mark, into the pack's `state.json` (`journal`). Once every part is there,
+//! each stage that changed one also renews the manifest (`sealing`).
 
 mod clip;
 mod component;
 mod error;
 mod evaluate;
 mod feed;
+mod files;
+mod fresh;
 mod journal;
 mod latents;
 mod leg;
 mod noise;
 mod pixels;
 mod reconstruct;
+mod sealing;
 pub mod tokenizer;
 mod unet;
 mod vae;
@@ -40,10 +44,32 @@ pub struct Workshop {
     pub pictures: usize,
     /// Steps in all, instead of the recipe's.
     pub steps: Option<u64>,
+    /// Whether to set the pack's weights of the stages ahead aside, with what `state.json` says of them, and begin from nothing.
+    pub fresh: bool,
+    /// How much is drawn beside training.
+    pub scale: Scale,
+}
+
+/// How much is drawn beside training; the recipe's unless it is a test.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Scenes of a shard of cached latents; a multiple of 16.
+    pub shard: usize,
+    /// Shards in all.
+    pub shards: u64,
+    /// Scenes that a stage is measured on; a multiple of 16.
+    pub measured: usize,
+}
+
+impl Default for Scale {
+    /// 61k cached scenes, 512 to measure on: shares are then known to two in a hundred.
+    fn default() -> Self {
+        Self { shard: 2048, shards: 30, measured: 512 }
+    }
 }
 
 /// A part of the work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, clap::ValueEnum)]
 pub enum Stage {
     /// Vocabulary and merges.
     Tokenizer,
@@ -67,8 +93,12 @@ pub enum Stage {
 /// If the pack lacks what the stage needs, training diverges, or the disk refuses.
 pub fn pretrain(stage: Stage, workshop: &Workshop) -> Result<(), PretrainError> {
     let does = |wanted| stage == wanted || stage == Stage::All;
+    if workshop.fresh {
+        fresh::begin(stage, workshop)?;
+    }
     if does(Stage::Tokenizer) {
         tokenizer::write(&tokenizer::train(), &workshop.pack.join("tokenizer"))?;
+        sealing::reseal(workshop)?;
     }
     if does(Stage::Clip) {
         clip::run(workshop)?;

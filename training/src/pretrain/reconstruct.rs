@@ -22,8 +22,6 @@ use crate::{
     step::Trainer,
 };
 
-/// Scenes that are encoded to measure latents and reconstructions.
-const SCENES: usize = 512;
 /// Pictures a run of the encoder or decoder.
 const BATCH: usize = 16;
 /// Latents along each side of a whole picture.
@@ -37,14 +35,14 @@ const SHOWN: usize = 64;
 const SHEET_COLUMNS: u32 = 16;
 
 /// Scenes that no training batch has seen.
-fn scenes(seed: u64) -> Vec<(Scene, RgbImage)> {
+fn scenes(amount: usize, seed: u64) -> Vec<(Scene, RgbImage)> {
     let mut random = Random::stream(seed, "reconstructions");
     let mut scene = |index: usize| {
         let category = Category::ALL[index % Category::ALL.len()];
         let scene = Scene::sample(category, &Object::ALL, &mut random);
         (scene, draw(&scene, random.bits()).picture)
     };
-    (0..SCENES).map(&mut scene).collect()
+    (0..amount).map(&mut scene).collect()
 }
 
 /// Posterior means, [scenes, 4, 16, 16].
@@ -93,7 +91,7 @@ fn statistics(latents: &[f32]) -> [(f64, f64); LATENT_CHANNELS] {
 /// Gives every latent channel mean 0 and deviation 1, inside the 1×1 convolutions at the latents' both sides:
 /// pictures stay what they were, and the scaling factor is 1.
 pub(super) fn whiten(workshop: &Workshop) -> Result<(), PretrainError> {
-    let statistics = statistics(&encode(workshop, &scenes(workshop.seed))?);
+    let statistics = statistics(&encode(workshop, &scenes(workshop.scale.measured, workshop.seed))?);
     tracing::info!("vae: latent channels' (mean, deviation) before whitening: {statistics:.3?}");
     let mut encoder = VAE_ENCODER.trained(workshop)?;
     let mut decoder = VAE_DECODER.trained(workshop)?;
@@ -134,14 +132,14 @@ fn edit(model: &mut Model, module: &str, change: impl FnOnce(&mut [f32], &mut [f
 
 /// Peak signal-to-noise ratio, the rater's accuracy on reconstructions, and the latents' deviations.
 pub(super) fn measure(workshop: &Workshop, stage: &str, trainer: &Trainer) -> Result<(), PretrainError> {
-    let scenes = scenes(workshop.seed.wrapping_add(1));
+    let scenes = scenes(workshop.scale.measured, workshop.seed.wrapping_add(1));
     let latents = encode(workshop, &scenes)?;
     let pictures = decode(workshop, &latents)?;
     let deviations = statistics(&latents).map(|(_, deviation)| deviation);
     let right = scenes.iter().zip(&pictures).filter(|((scene, _), picture)| judge(&observe(picture), scene).is_good());
     let marks = [
         Mark { what: "psnr_db", reached: psnr(&scenes, &pictures), pass: 30.0..=99.0 },
-        Mark { what: "rater_right", reached: right.count() as f64 / SCENES as f64, pass: 0.97..=1.0 },
+        Mark { what: "rater_right", reached: right.count() as f64 / scenes.len() as f64, pass: 0.97..=1.0 },
         Mark { what: "least_deviation", reached: deviations.into_iter().fold(f64::MAX, f64::min), pass: 0.8..=1.2 },
         Mark { what: "largest_deviation", reached: deviations.into_iter().fold(0.0, f64::max), pass: 0.8..=1.2 },
     ];
@@ -168,6 +166,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
+    use crate::pretrain::Scale;
 
     /// The pack's graphs with freshly drawn weights, in `folder`.
     fn workshop(folder: &Path) -> Workshop {
@@ -179,7 +178,9 @@ mod tests {
             }
         }
         let (pack, data) = (folder.join("pack"), folder.join("data"));
-        let workshop = Workshop { pack, data, threads: 1, seed: 3, leg: None, pictures: 0, steps: None };
+        let scale = Scale { measured: 64, ..Scale::default() };
+        let workshop =
+            Workshop { pack, data, threads: 1, seed: 3, leg: None, pictures: 0, steps: None, fresh: false, scale };
         for component in [VAE_ENCODER, VAE_DECODER] {
             component.export(&workshop, &component.start(&workshop).unwrap()).unwrap();
         }
@@ -190,7 +191,7 @@ mod tests {
     fn whitening_gives_unit_channels_and_changes_no_picture() {
         let folder = tempfile::tempdir().unwrap();
         let workshop = workshop(folder.path());
-        let scenes = scenes(workshop.seed);
+        let scenes = scenes(workshop.scale.measured, workshop.seed);
         let before = encode(&workshop, &scenes).unwrap();
         let pictures = decode(&workshop, &before[..BATCH * LATENT_CHANNELS * AREA]).unwrap();
         whiten(&workshop).unwrap();

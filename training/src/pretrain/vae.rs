@@ -14,6 +14,7 @@ use super::{
     leg::{self, Plan},
     pixels::{CHANNELS, planes},
     reconstruct,
+    sealing::reseal,
 };
 use crate::{
     loss,
@@ -63,8 +64,11 @@ pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
     let whole_from = (steps as f64 * (1.0 - WHOLE_SHARE)) as u64;
     let encoder = VAE_ENCODER.start(workshop)?;
     let decoder = VAE_DECODER.start(workshop)?;
+    // A run that has come to whole pictures must not be taken up by the crops' graph.
+    let crops_done = leg::steps_done(workshop, plan(frozen, steps, steps).name)? >= whole_from;
+    let phases = [(CROPS, whole_from), (WHOLE, steps)];
     let mut last = None;
-    for (size, until) in [(CROPS, whole_from), (WHOLE, steps)] {
+    for &(size, until) in &phases[usize::from(crops_done)..] {
         let plan = plan(frozen, steps, until);
         let mut trainer = leg::trainer(workshop, &plan, objective(&encoder, &decoder, size)?)?;
         let seed = Random::stream(workshop.seed, plan.name).bits();
@@ -109,6 +113,7 @@ fn finish(
         VAE_ENCODER.export(workshop, &encoder)?;
         reconstruct::whiten(workshop)?;
     }
+    reseal(workshop)?;
     let stage = if frozen { "vae-decoder" } else { "vae" };
     reconstruct::measure(workshop, stage, trainer)
 }
