@@ -105,8 +105,11 @@ fn noise_prediction(unet: &Model) -> Result<Model> {
     Ok(builder.finish()?)
 }
 
-/// Name, shape and values of every input: unit normals, timesteps all over.
-fn batch(model: &Model, dims: &BTreeMap<String, usize>) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+/// Name, shape and values of an input.
+type Filled = (String, Vec<usize>, Vec<f32>);
+
+/// Every input: unit normals, timesteps all over.
+fn batch(model: &Model, dims: &BTreeMap<String, usize>) -> Result<Vec<Filled>> {
     let mut random = Random::new(0);
     let mut filled = Vec::new();
     for input in &model.graph.inputs {

@@ -36,9 +36,11 @@ impl Paths {
 pub(super) async fn unmatched(request: HttpRequest, paths: web::Data<Paths>) -> HttpResponse {
     let (method, path) = (request.method(), request.path());
     match paths.methods(path) {
-        Some(methods) if !methods.split(", ").any(|known| known == method.as_str()) => ApiError::new(Code::MethodNotAllowed, format!("{path} has no {method}; it has {methods}"))
-            .allow(methods.to_owned())
-            .error_response(),
+        Some(methods) if !methods.split(", ").any(|known| known == method.as_str()) => {
+            ApiError::new(Code::MethodNotAllowed, format!("{path} has no {method}; it has {methods}"))
+                .allow(methods.to_owned())
+                .error_response()
+        }
         _ => ApiError::new(Code::NotFound, format!("there is nothing at {path}; /docs lists what there is"))
             .error_response(),
     }

@@ -89,8 +89,8 @@ fn least_squares<'a>(
             equation.iter_mut().zip(row.iter().chain([&target])).for_each(|(sum, value)| *sum += x * value);
         }
     }
-    for pivot in 0..unknowns {
-        system[pivot][pivot] += RIDGE * count;
+    for (pivot, equation) in system.iter_mut().enumerate() {
+        equation[pivot] += RIDGE * count;
     }
     for pivot in 0..unknowns {
         let scale = system[pivot][pivot];

@@ -64,7 +64,13 @@ pub struct EngineSettings {
     pub threads: usize,
     /// Sessions of the denoiser that share the rows of a call, each of one thread; 0: one for each thread where the UNet is small
     /// (64 MiB of weights at most) and computes on the processor, otherwise one of all threads
-    #[arg(id = "engine.lanes", long = "engine-lanes", env = "PLAUDIT_ENGINE_LANES", default_value_t = 0, value_name = "SESSIONS")]
+    #[arg(
+        id = "engine.lanes",
+        long = "engine-lanes",
+        env = "PLAUDIT_ENGINE_LANES",
+        default_value_t = 0,
+        value_name = "SESSIONS"
+    )]
     pub lanes: usize,
     /// Prompts whose text features are kept
     #[arg(

@@ -78,7 +78,7 @@ mod tests {
             Origin { request: Request::default().into(), scheduler: SchedulerKind::Euler, version: "a@0".into() };
         for (format, known, tolerance) in cases {
             for bytes in [preview(format, gradient()).await, picture(format, 1, gradient(), origin.clone()).await] {
-                let bytes = bytes.expect(format.name());
+                let bytes = bytes.unwrap_or_else(|error| panic!("{format:?}: {error}"));
                 assert_eq!(image::guess_format(&bytes).expect("an image"), known);
                 let read = image::load_from_memory(&bytes).expect("an image").to_rgb8();
                 let worst = read.iter().zip(gradient().iter()).map(|(a, b)| a.abs_diff(*b)).max();

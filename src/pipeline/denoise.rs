@@ -243,7 +243,9 @@ mod tests {
         let mut failures = Vec::new();
         for (guidance, least) in [(1.0, 1), (1.0, 2), (5.0, 2)] {
             let alone = latent(&mut parts(1), guidance, 0, least);
-            for (lanes, others, batch) in [(1, 1, least), (1, 7, 16), (2, 1, 16), (2, 2, least), (2, 7, least), (3, 7, 16)] {
+            for (lanes, others, batch) in
+                [(1, 1, least), (1, 7, 16), (2, 1, 16), (2, 2, least), (2, 7, least), (3, 7, 16)]
+            {
                 let beside = latent(&mut parts(lanes), guidance, others, batch);
                 let differ = alone.iter().zip(&beside).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
                 if differ > 0 {

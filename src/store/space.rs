@@ -65,5 +65,6 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     }
     // SAFETY: the call succeeded, so it wrote all of it.
     let facts = unsafe { facts.assume_init() };
+    #[allow(clippy::unnecessary_cast)] // 32 bits on macOS
     Ok(facts.f_bavail as u64 * facts.f_frsize as u64)
 }

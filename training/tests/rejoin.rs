@@ -12,13 +12,13 @@ fn next_move(warmed: u64) -> f32 {
     let mut trainer: Trainer = trainer(settings());
     let before = trainer.weights(Which::Current);
     trainer.stand_at(STEP - warmed, 60.0);
-    trainer.warm_moments(warmed, fill).unwrap();
+    trainer.warm_moments(warmed, fill).expect("runs");
     assert!(trainer.weights(Which::Current) == before && trainer.weights(Which::Average) == before);
     assert!(trainer.steps() == STEP && trainer.seconds() >= 60.0);
-    let report = trainer.step(fill).unwrap();
+    let report = trainer.step(fill).expect("a step");
     assert_eq!((report.step, report.learning_rate), (STEP + 1, settings().schedule.rate(STEP)));
     let moved = trainer.weights(Which::Current).into_iter().flat_map(|(name, tensor)| {
-        let (now, then) = (tensor.to_f32().unwrap(), before[&name].to_f32().unwrap());
+        let (now, then) = (tensor.to_f32().expect("f32"), before[&name].to_f32().expect("f32"));
         now.into_iter().zip(then).map(|(a, b)| (a - b).abs()).collect::<Vec<_>>()
     });
     moved.fold(0.0, f32::max) / report.learning_rate

@@ -1,6 +1,6 @@
 //! A stretch of training that ends on time or at the last step, and goes on where the one before ended.
 
-use std::{path::Path, time::Instant};
+use std::{path::Path, thread::available_parallelism, time::Instant};
 
 use plaudit::runtime::SessionSettings;
 use plaudit_onnx::Model;
@@ -39,6 +39,8 @@ pub(super) struct Plan<'a> {
 /// A trainer for `model`, not yet resumed.
 pub(super) fn trainer(workshop: &Workshop, plan: &Plan<'_>, model: Model) -> Result<Trainer, PretrainError> {
     let graph = TrainGraph::build(model, &plan.selection, &Default::default())?;
+    let threads = if workshop.threads == 0 { available_parallelism().map_or(1, usize::from) } else { workshop.threads };
+    let lanes = threads.min(plan.micro_batches);
     let average = (1.0 - 1.0 / (AVERAGED_SHARE * plan.steps as f32)).clamp(0.0, LONGEST_AVERAGE);
     let settings = TrainerSettings {
         optimiser: AdamWSettings {
@@ -47,6 +49,7 @@ pub(super) fn trainer(workshop: &Workshop, plan: &Plan<'_>, model: Model) -> Res
             ..AdamWSettings::default()
         },
         micro_batches: plan.micro_batches,
+        lanes,
         seed: workshop.seed,
         ..TrainerSettings::new(Schedule {
             peak: plan.rate.0,
@@ -56,7 +59,7 @@ pub(super) fn trainer(workshop: &Workshop, plan: &Plan<'_>, model: Model) -> Res
         })
     };
     // Legs run for hours beside other work: threads that wait must not burn the cores.
-    let session = SessionSettings { threads: workshop.threads, spinning: false, ..SessionSettings::default() };
+    let session = SessionSettings { threads: threads / lanes, spinning: false, ..SessionSettings::default() };
     Ok(Trainer::new(graph, &session, settings)?)
 }
 
