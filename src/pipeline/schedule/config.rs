@@ -4,12 +4,15 @@
 //! class, a key the target does not know is passed over. So the file is held as read, and [`Options::resolve`] applies one
 //! class's defaults, refusing by name every value that the class here cannot do.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{ScheduleError, SchedulerKind};
+use super::{ScheduleError, SchedulerKind, reader::Reader};
 use crate::python_json;
+
+/// Trained timesteps at least and at most: σ is looked up between two of them, and tables have one entry for each.
+const TRAINED_TIMESTEPS: std::ops::RangeInclusive<i64> = 2..=100_000;
 
 /// A scheduler's file: its class and its options, not yet resolved.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -137,6 +140,14 @@ impl SchedulerConfig {
         Ok(if kind == SchedulerKind::DpmPp2m && karras { SchedulerKind::DpmPp2mKarras } else { kind })
     }
 
+    /// Whether the scheduler that the file names is offered here and can run with it.
+    ///
+    /// # Errors
+    /// As [`SchedulerConfig::kind`], and with every option whose value the class here cannot do.
+    pub fn check(&self) -> Result<(), ScheduleError> {
+        Options::resolve(self.kind()?, self).map(drop)
+    }
+
     /// The same file with one option set to another value.
     #[must_use]
     pub fn with(mut self, key: &str, value: Value) -> Self {
@@ -151,16 +162,11 @@ impl Options {
     /// # Errors
     /// [`ScheduleError::Unsupported`] with every option whose value the class here cannot do.
     pub(super) fn resolve(kind: SchedulerKind, config: &SchedulerConfig) -> Result<Self, ScheduleError> {
-        let mut read = Reader { options: &config.options, faults: Vec::new() };
+        let mut read = Reader::new(&config.options);
         let options = Self::read(kind, &mut read);
         Self::refuse(kind, &mut read);
         if kind == SchedulerKind::Pndm && options.prediction == Prediction::Sample {
             read.fault("prediction_type", "epsilon, v_prediction");
-        }
-        if matches!(kind, SchedulerKind::DpmPp2m | SchedulerKind::DpmPp2mKarras)
-            && !matches!(options.solver_order, 1 | 2)
-        {
-            read.fault("solver_order", "1, 2");
         }
         match read.faults.is_empty() {
             true => Ok(options),
@@ -173,12 +179,14 @@ impl Options {
         let multiples = ddim || kind == SchedulerKind::Pndm;
         let clips = read.flag("clip_sample", true) && ddim;
         let range = read.number("clip_sample_range", 1.0) as f32;
+        let dpm = matches!(kind, SchedulerKind::DpmPp2m | SchedulerKind::DpmPp2mKarras);
+        let train_timesteps = read.whole("num_train_timesteps", 1000, TRAINED_TIMESTEPS) as usize;
         Self {
-            train_timesteps: read.number("num_train_timesteps", 1000.0) as usize,
-            beta_start: read.number("beta_start", 1e-4),
-            beta_end: read.number("beta_end", 2e-2),
+            train_timesteps,
+            beta_start: read.share("beta_start", 1e-4),
+            beta_end: read.share("beta_end", 2e-2),
             beta_schedule: read.choice("beta_schedule", BetaSchedule::Linear, &BETA_SCHEDULES),
-            trained_betas: read.numbers("trained_betas"),
+            trained_betas: read.shares("trained_betas", train_timesteps),
             rescale_zero_snr: read.flag("rescale_betas_zero_snr", false) && kind != SchedulerKind::Pndm,
             prediction: read.choice("prediction_type", Prediction::Epsilon, &PREDICTIONS),
             spacing: read.choice(
@@ -186,7 +194,7 @@ impl Options {
                 if multiples { Spacing::Leading } else { Spacing::Linspace },
                 &SPACINGS,
             ),
-            steps_offset: read.number("steps_offset", 0.0) as i64,
+            steps_offset: read.whole("steps_offset", 0, 0..=*TRAINED_TIMESTEPS.end()),
             set_alpha_to_one: read.flag("set_alpha_to_one", ddim),
             clip: clips.then_some(range),
             skip_prk_steps: read.flag("skip_prk_steps", false),
@@ -200,7 +208,7 @@ impl Options {
             sigma_max: read.optional_number("sigma_max"),
             final_sigma: read.choice("final_sigmas_type", FinalSigma::Zero, &FINAL_SIGMAS),
             solver_type: read.choice("solver_type", SolverType::Midpoint, &SOLVER_TYPES),
-            solver_order: read.number("solver_order", 2.0) as usize,
+            solver_order: if dpm { read.whole("solver_order", 2, 1..=2) as usize } else { 1 },
             lower_order_final: read.flag("lower_order_final", true),
             euler_at_final: read.flag("euler_at_final", false),
             lambda_min_clipped: read.optional_number("lambda_min_clipped").unwrap_or(f64::NEG_INFINITY),
@@ -250,92 +258,3 @@ const SOLVER_TYPES: [(&str, SolverType); 5] = [
     ("bh1", SolverType::Midpoint),
     ("bh2", SolverType::Midpoint),
 ];
-
-/// An option whose value is not supported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OptionFault {
-    /// The option's key in `scheduler_config.json`.
-    pub key: String,
-    /// Its value there, as JSON.
-    pub value: String,
-    /// What would be accepted.
-    pub accepted: String,
-}
-
-impl std::fmt::Display for OptionFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` is {} (supported: {})", self.key, self.value, self.accepted)
-    }
-}
-
-/// Typed access to the options that collects what is wrong instead of stopping at the first.
-struct Reader<'a> {
-    options: &'a Map<String, Value>,
-    faults: Vec<OptionFault>,
-}
-
-impl Reader<'_> {
-    /// A key that is absent or null takes its default.
-    fn get(&self, key: &str) -> Option<&Value> {
-        self.options.get(key).filter(|value| !value.is_null())
-    }
-
-    fn fault(&mut self, key: &str, accepted: &str) {
-        let value = self.options.get(key).map_or_else(|| "absent".to_owned(), Value::to_string);
-        self.faults.push(OptionFault { key: key.to_owned(), value, accepted: accepted.to_owned() });
-    }
-
-    fn number(&mut self, key: &str, default: f64) -> f64 {
-        self.optional_number(key).unwrap_or(default)
-    }
-
-    fn optional_number(&mut self, key: &str) -> Option<f64> {
-        let value = self.get(key)?;
-        let number = value.as_f64().or_else(|| match value.as_str()? {
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            "Infinity" => Some(f64::INFINITY),
-            _ => None,
-        });
-        if number.is_none() {
-            self.fault(key, "a number");
-        }
-        number
-    }
-
-    fn numbers(&mut self, key: &str) -> Option<Vec<f32>> {
-        let value = self.get(key)?;
-        let numbers = value.as_array().and_then(|items| items.iter().map(|item| Some(item.as_f64()? as f32)).collect());
-        if numbers.is_none() {
-            self.fault(key, "a list of numbers");
-        }
-        numbers
-    }
-
-    fn flag(&mut self, key: &str, default: bool) -> bool {
-        match self.get(key).map(Value::as_bool) {
-            None => default,
-            Some(Some(flag)) => flag,
-            Some(None) => {
-                self.fault(key, "true, false");
-                default
-            }
-        }
-    }
-
-    fn choice<T: Copy>(&mut self, key: &str, default: T, choices: &[(&str, T)]) -> T {
-        let Some(value) = self.get(key) else { return default };
-        let choices: BTreeMap<&str, T> = choices.iter().copied().collect();
-        if let Some(choice) = value.as_str().and_then(|name| choices.get(name)) {
-            return *choice;
-        }
-        self.fault(key, &choices.into_keys().collect::<Vec<_>>().join(", "));
-        default
-    }
-
-    fn only(&mut self, key: &str, accepted: &Value) {
-        let differs = self.get(key).is_some_and(|value| value != accepted);
-        if differs {
-            self.fault(key, &accepted.to_string());
-        }
-    }
-}

@@ -22,12 +22,14 @@ mod ddim;
 mod dpmpp;
 mod euler;
 mod pndm;
+mod reader;
 mod table;
 
 use std::{borrow::Cow, path::PathBuf, str::FromStr};
 
 use config::Options;
-pub use config::{BetaSchedule, FinalSigma, OptionFault, Prediction, SchedulerConfig, SolverType, Spacing};
+pub use config::{BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SolverType, Spacing};
+pub use reader::OptionFault;
 use table::Level;
 
 /// The schedulers offered.
@@ -151,8 +153,7 @@ impl Schedule {
     /// An option that this scheduler cannot do (all are named), or a number of steps outside of what the options allow.
     pub fn new(kind: SchedulerKind, config: &SchedulerConfig, steps: usize) -> Result<Self, ScheduleError> {
         let options = Options::resolve(kind, config)?;
-        let most =
-            options.trained_betas.as_ref().map_or(options.train_timesteps, Vec::len).min(options.train_timesteps);
+        let most = options.train_timesteps;
         if steps == 0 || steps > most {
             return Err(ScheduleError::Steps { steps, least: 1, most });
         }
