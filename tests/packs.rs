@@ -113,6 +113,106 @@ fn an_export_is_not_a_pack_and_says_how_to_make_one() {
 }
 
 #[test]
+fn only_a_folder_without_a_manifest_is_taken_for_an_export() {
+    let (_folder, out) = tiny_pack();
+    fs::write(out.join(MANIFEST), b"\xff").unwrap();
+    let error = Pack::open(&out).unwrap_err();
+    assert!(matches!(&error, PackError::Io { path, .. } if *path == out.join(MANIFEST)), "{error}");
+}
+
+/// Sets values of a pack's or export's JSON files.
+fn set(folder: &Path, values: &[(&str, &str, serde_json::Value)]) {
+    for (name, key, value) in values {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        file[*key] = value.clone();
+        fs::write(folder.join(name), file.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn numbers_that_no_model_has_are_all_named_before_they_are_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scheduler, unet, vae) = ("scheduler/scheduler_config.json", "unet/config.json", "vae_decoder/config.json");
+    copy(&golden("tiny_sd"), folder.path());
+    let values = [
+        (unet, "block_out_channels", vec![32; 65].into()),
+        (unet, "in_channels", 9.into()),
+        (unet, "sample_size", vec![8, 12].into()),
+        (vae, "block_out_channels", Vec::<u32>::new().into()),
+        (vae, "scaling_factor", 0.into()),
+        (scheduler, "num_train_timesteps", 1_000_000_000_000_u64.into()),
+        (scheduler, "beta_schedule", "sigmoid".into()),
+    ];
+    set(folder.path(), &values);
+    let expected = [
+        "unet/config.json: `block_out_channels` should be a list of 1 to 8 numbers",
+        "unet/config.json: `in_channels` says 9, but the graph's `sample` has 4",
+        "unet/config.json: `sample_size` should be a whole number from 1 to 512, or the same one twice",
+        "vae_decoder/config.json: `block_out_channels` should be a list of 1 to 8 numbers",
+        "vae_decoder/config.json: `scaling_factor` should be a number other than 0",
+        "`num_train_timesteps` is 1000000000000 (supported: a whole number from 2 to 100000), for PNDMScheduler",
+        "`beta_schedule` is \"sigmoid\"",
+    ];
+    let out = folder.path().join("out");
+    let error = import(folder.path(), &out, &SessionSettings::default(), |_| ()).unwrap_err();
+    assert_mentions(&faults(error), &expected);
+
+    set(folder.path(), &[(scheduler, "_class_name", "LCMScheduler".into()), (unet, "sample_size", 8.5.into())]);
+    let error = import(folder.path(), &out, &SessionSettings::default(), |_| ()).unwrap_err();
+    assert_mentions(&faults(error), &["no scheduler \"LCMScheduler\"; there are ddim", "`sample_size` should be"]);
+}
+
+#[test]
+fn a_size_that_is_written_twice_is_one_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let (export, out) = (folder.path().join("export"), folder.path().join("out"));
+    copy(&golden("tiny_sd"), &export);
+    set(&export, &[("unet/config.json", "sample_size", vec![12, 12].into())]);
+    import(&export, &out, &SessionSettings::default(), |_| ()).unwrap();
+    assert_eq!(Pack::open(&out).unwrap().size(), 96);
+}
+
+#[test]
+fn a_manifest_names_every_file_that_is_used() {
+    let (_folder, out) = tiny_pack();
+    let text = fs::read_to_string(out.join(MANIFEST)).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let components = manifest["components"].as_object_mut().unwrap();
+    components.remove("tokenizer").unwrap();
+    components.remove("vae_encoder").unwrap();
+    let unet = components["unet"]["files"].as_object_mut().unwrap();
+    let weights = unet.remove("unet/model.safetensors").unwrap();
+    // Named, but as a file of another part: the denoiser's own hash would not see it.
+    components["scheduler"]["files"]["unet/model.safetensors"] = weights;
+    manifest["files"].as_object_mut().unwrap().remove(GOLDEN).unwrap();
+    fs::write(out.join(MANIFEST), manifest.to_string()).unwrap();
+    let expected = [
+        "tokenizer/merges.txt: is there, but the manifest does not name it as a file of tokenizer",
+        "vae_encoder/model.onnx: is there, but the manifest does not name it as a file of vae_encoder",
+        "unet/model.safetensors: is there, but the manifest does not name it as a file of unet",
+        "golden.safetensors: is not named by the manifest",
+    ];
+    assert_mentions(&faults(Pack::open(&out).unwrap_err()), &expected);
+}
+
+#[test]
+fn the_bundled_pack_is_what_its_manifest_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature");
+    let pack = Pack::open(&folder).unwrap();
+    let distances = verify(&pack, &SessionSettings::default(), |_| ()).unwrap();
+    assert_eq!(distances.len(), pack.components().count());
+}
+
+#[test]
+fn clips_preprocessor_is_imported_and_sealed() {
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature");
+    let folder = tempfile::tempdir().unwrap();
+    let imported = import(&bundled, &folder.path().join("again"), &SessionSettings::default(), |_| ()).unwrap();
+    assert!(imported.manifest.components["clip_vision"].files.contains_key("clip/preprocessor_config.json"));
+}
+
+#[test]
 fn opening_names_missing_and_cut_files_and_paths_that_leave_the_pack() {
     let (_folder, out) = tiny_pack();
     fs::remove_file(out.join("unet/model.safetensors")).unwrap();

@@ -8,20 +8,27 @@ use serde_json::Value;
 use super::{
     Component, Manifest,
     component::{Axis, Port},
+    facts::Facts,
     fault::Faults,
+    layout,
     manifest::FORMAT,
 };
+use crate::pipeline::schedule::{ScheduleError, SchedulerConfig};
+
+/// Configuration files by their path inside the pack.
+pub(super) type Configurations = BTreeMap<&'static str, Value>;
+
+pub(super) const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// JSON files that every pack has.
-const JSON_FILES: [&str; 4] =
-    ["model_index.json", "scheduler/scheduler_config.json", "unet/config.json", "vae_decoder/config.json"];
+const JSON_FILES: [&str; 4] = [layout::INDEX, SCHEDULER, "unet/config.json", "vae_decoder/config.json"];
 
 /// The file that says how to cut and look up tokens, or the two that say it together.
 pub(super) const TOKENIZER_FILES: [&str; 3] =
     ["tokenizer/tokenizer.json", "tokenizer/vocab.json", "tokenizer/merges.txt"];
 
-/// Reads the configuration files.
-pub(super) fn configurations(folder: &Path, faults: &mut Faults) -> BTreeMap<&'static str, Value> {
+/// Reads the configuration files, and what they say of sizes.
+pub(super) fn configurations(folder: &Path, faults: &mut Faults) -> (Configurations, Facts) {
     let read = |name: &'static str| {
         let value = json(folder, name, faults)?;
         if !value.is_object() {
@@ -29,13 +36,27 @@ pub(super) fn configurations(folder: &Path, faults: &mut Faults) -> BTreeMap<&'s
         }
         Some((name, value))
     };
-    let found: BTreeMap<_, _> = JSON_FILES.into_iter().filter_map(read).collect();
-    if let Some(scheduler) = found.get("scheduler/scheduler_config.json")
-        && !scheduler.get("_class_name").is_some_and(Value::is_string)
-    {
-        faults.add("scheduler/scheduler_config.json", "does not name its class in `_class_name`");
+    let found: Configurations = JSON_FILES.into_iter().filter_map(read).collect();
+    if let Some(config) = found.get(SCHEDULER).filter(|config| config.is_object()) {
+        scheduler(config, faults);
     }
-    found
+    let facts = Facts::read(&found, faults);
+    (found, facts)
+}
+
+/// A pack whose own scheduler cannot run could not draw what its makers drew.
+fn scheduler(config: &Value, faults: &mut Faults) {
+    if !config.get("_class_name").is_some_and(Value::is_string) {
+        faults.add(SCHEDULER, "does not name its class in `_class_name`");
+        return;
+    }
+    match SchedulerConfig::from_json(config).and_then(|config| config.check()) {
+        Ok(()) => {}
+        Err(ScheduleError::Unsupported { kind, faults: options }) => {
+            options.iter().for_each(|option| faults.add(SCHEDULER, format!("{option}, for {}", kind.class())));
+        }
+        Err(error) => faults.add(SCHEDULER, error.to_string()),
+    }
 }
 
 fn json(folder: &Path, name: &str, faults: &mut Faults) -> Option<Value> {
@@ -69,7 +90,7 @@ pub(super) fn tokenizer(folder: &Path, faults: &mut Faults) {
     }
 }
 
-/// The manifest, and whether the files it names are there at their lengths.
+/// The manifest: whether the files it names are there at their lengths, and whether it names all that count.
 pub(super) fn manifest(folder: &Path, text: &str, faults: &mut Faults) -> Option<Manifest> {
     let parsed: Result<Manifest, _> = serde_json::from_str(text);
     let manifest = faults.keep(super::MANIFEST, parsed.map_err(|error| format!("is not a manifest: {error}")))?;
@@ -78,6 +99,12 @@ pub(super) fn manifest(folder: &Path, text: &str, faults: &mut Faults) -> Option
         faults.add(super::MANIFEST, fault);
         return None;
     }
+    named(folder, &manifest, faults);
+    complete(folder, &manifest, faults);
+    Some(manifest)
+}
+
+fn named(folder: &Path, manifest: &Manifest, faults: &mut Faults) {
     for (path, facts) in manifest.all_files() {
         // `a/../../b` and `/b` would lead out of the pack.
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains('\\') {
@@ -93,7 +120,23 @@ pub(super) fn manifest(folder: &Path, text: &str, faults: &mut Faults) -> Option
             Err(error) => faults.add(path, error.to_string()),
         }
     }
-    Some(manifest)
+}
+
+/// What the pipeline reads has a hash: a file beside the manifest's could be anything. (What is not there is told elsewhere.)
+fn complete(folder: &Path, manifest: &Manifest, faults: &mut Faults) {
+    let there = |name: &str| folder.join(name).is_file();
+    let graphs = Component::ALL.into_iter().filter(|component| there(&component.graph()));
+    let graphs = graphs.map(|component| (component.name(), layout::files(component)));
+    let plain = layout::PLAIN_PARTS.map(|(part, files)| (part, files.iter().map(|&name| name.to_owned()).collect()));
+    for (part, files) in graphs.chain(plain) {
+        let named = |name: &String| manifest.components.get(part).is_some_and(|entry| entry.files.contains_key(name));
+        for name in files.iter().filter(|name| there(name) && !named(name) && *name != layout::PREPROCESSOR) {
+            faults.add(name, format!("is there, but the manifest does not name it as a file of {part}"));
+        }
+    }
+    for name in layout::TOP.iter().filter(|name| !manifest.files.contains_key(**name)) {
+        faults.add(*name, "is not named by the manifest");
+    }
 }
 
 /// Reads every graph that is there.
@@ -114,12 +157,17 @@ pub(super) fn graphs(folder: &Path, faults: &mut Faults) -> BTreeMap<Component, 
     models
 }
 
-/// Checks graphs against their components' signatures and against each other.
-pub(super) fn signatures(models: &BTreeMap<Component, Model>, faults: &mut Faults) {
+/// Checks graphs against their components' signatures, against each other and against the configuration.
+pub(super) fn signatures(models: &BTreeMap<Component, Model>, facts: &Facts, faults: &mut Faults) {
     for (component, model) in models {
         signature(*component, model, faults);
     }
     agreement(models, faults);
+    let (_, latent, _) = SHARED[1];
+    if let Some(channels) = extent(models, latent).filter(|&channels| channels != facts.channels) {
+        let fault = format!("`in_channels` says {}, but the graph's `{}` has {channels}", facts.channels, latent.1);
+        faults.add("unet/config.json", fault);
+    }
 }
 
 fn signature(component: Component, model: &Model, faults: &mut Faults) {
@@ -181,21 +229,23 @@ const SHARED: [(&str, Place, Place); 4] = [
 ];
 
 fn agreement(models: &BTreeMap<Component, Model>, faults: &mut Faults) {
-    let extent = |(component, name, axis): Place| {
-        let graph = &models.get(&component)?.graph;
-        let info = graph.inputs.iter().chain(&graph.outputs).find(|info| info.name == name)?;
-        match info.shape.as_ref()?.get(axis)? {
-            Dim::Fixed(n) => Some(*n),
-            Dim::Named(_) | Dim::Unknown => None,
-        }
-    };
     for (what, one, other) in SHARED {
-        if let (Some(a), Some(b)) = (extent(one), extent(other))
+        if let (Some(a), Some(b)) = (extent(models, one), extent(models, other))
             && a != b
         {
             let fault = format!("`{}` has {a} {what}, but `{}` of {} has {b}", one.1, other.1, other.0);
             faults.add(one.0.graph(), fault);
         }
+    }
+}
+
+/// How long an axis is, if the component is there and fixes it.
+fn extent(models: &BTreeMap<Component, Model>, (component, name, axis): Place) -> Option<usize> {
+    let graph = &models.get(&component)?.graph;
+    let info = graph.inputs.iter().chain(&graph.outputs).find(|info| info.name == name)?;
+    match info.shape.as_ref()?.get(axis)? {
+        Dim::Fixed(n) => Some(*n),
+        Dim::Named(_) | Dim::Unknown => None,
     }
 }
 

@@ -1,34 +1,15 @@
 //! From an export in diffusers' layout to a pack.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     path::Path,
 };
 
 use plaudit_onnx::{Model, edit::Edit};
 
-use super::{Component, Manifest, Pack, PackError, check, fault::Faults, links, prepare, seal};
+use super::{Component, Manifest, Pack, PackError, check, fault::Faults, layout, links, prepare, seal};
 use crate::runtime::SessionSettings;
-
-/// Configuration files that are taken over where they are there.
-const CONFIGURATIONS: [&str; 15] = [
-    "model_index.json",
-    "scheduler/scheduler_config.json",
-    "tokenizer/tokenizer.json",
-    "tokenizer/tokenizer_config.json",
-    "tokenizer/special_tokens_map.json",
-    "tokenizer/added_tokens.json",
-    "tokenizer/vocab.json",
-    "tokenizer/merges.txt",
-    "feature_extractor/preprocessor_config.json",
-    "text_encoder/config.json",
-    "unet/config.json",
-    "vae_encoder/config.json",
-    "vae_decoder/config.json",
-    "safety_checker/config.json",
-    "clip/config.json",
-];
 
 /// Folders of models that this pipeline does not draw with.
 const FOREIGN: [(&str, &str); 3] = [
@@ -93,7 +74,7 @@ fn read(source: &Path) -> Result<(BTreeMap<Component, Model>, Edits), PackError>
             faults.add(folder, format!("belongs to {kind}; only Stable Diffusion 1 and 2 layouts are supported"));
         }
     }
-    check::configurations(source, &mut faults);
+    let (_, facts) = check::configurations(source, &mut faults);
     check::tokenizer(source, &mut faults);
     let mut models = check::graphs(source, &mut faults);
     let mut edits = Edits::new();
@@ -104,7 +85,7 @@ fn read(source: &Path) -> Result<(BTreeMap<Component, Model>, Edits), PackError>
             edits.insert(*component, made);
         }
     }
-    check::signatures(&models, &mut faults);
+    check::signatures(&models, &facts, &mut faults);
     faults.none_or(source, (models, edits))
 }
 
@@ -115,9 +96,13 @@ fn write(component: Component, model: &Model, pack: &Path) -> Result<(), PackErr
     written.map_err(|source| PackError::Write { component: component.name(), source })
 }
 
+/// Takes over the configuration files that are there.
 fn copy_configurations(source: &Path, pack: &Path) -> Result<(), PackError> {
-    for name in CONFIGURATIONS {
-        let (from, to) = (source.join(name), pack.join(name));
+    let plain = layout::PLAIN_PARTS.into_iter().flat_map(|(_, files)| files).map(|&name| name.to_owned());
+    let of_components = Component::ALL.into_iter().flat_map(layout::configurations);
+    let names: BTreeSet<String> = plain.chain(of_components).chain([layout::INDEX.to_owned()]).collect();
+    for name in names {
+        let (from, to) = (source.join(&name), pack.join(&name));
         if !from.is_file() {
             continue;
         }

@@ -3,10 +3,12 @@
 
 mod check;
 mod component;
+mod facts;
 mod fault;
 mod golden;
 mod hash;
 mod import;
+mod layout;
 mod links;
 mod manifest;
 mod open;

@@ -3,16 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use plaudit_onnx::Model;
 use serde_json::Value;
 
-use super::{Component, MANIFEST, Manifest, PackError, check, fault::Faults, links};
-
-/// What `scaling_factor` is where a VAE's configuration does not say: diffusers' default.
-const SCALING_FACTOR: f64 = 0.18215;
+use super::{Component, MANIFEST, Manifest, PackError, check, facts::Facts, fault::Faults, links};
 
 /// A pack whose structure is sound: every file is there, every graph reads and fits its place.
 ///
@@ -21,7 +19,8 @@ const SCALING_FACTOR: f64 = 0.18215;
 pub struct Pack {
     folder: PathBuf,
     manifest: Manifest,
-    configurations: BTreeMap<&'static str, Value>,
+    configurations: check::Configurations,
+    facts: Facts,
     models: BTreeMap<Component, Model>,
 }
 
@@ -29,23 +28,22 @@ impl Pack {
     /// Opens a pack.
     ///
     /// # Errors
-    /// With every fault at once: missing or foreign files, invalid JSON, graphs of another signature, links.
+    /// With every fault at once: missing or foreign files, invalid JSON, numbers out of bounds, a scheduler that is not offered,
+    /// graphs of another signature, links.
     pub fn open(folder: &Path) -> Result<Self, PackError> {
         if !folder.is_dir() {
             return Err(PackError::NotAFolder(folder.to_owned()));
         }
-        let Ok(text) = fs::read_to_string(folder.join(MANIFEST)) else {
-            return Err(PackError::NotImported { folder: folder.to_owned() });
-        };
+        let text = read_manifest(folder)?;
         let mut faults = Faults::default();
         links::refuse(folder, &mut faults);
         let manifest = check::manifest(folder, &text, &mut faults);
-        let configurations = check::configurations(folder, &mut faults);
+        let (configurations, facts) = check::configurations(folder, &mut faults);
         check::tokenizer(folder, &mut faults);
         let models = check::graphs(folder, &mut faults);
-        check::signatures(&models, &mut faults);
+        check::signatures(&models, &facts, &mut faults);
         let manifest = faults.none_or(folder, manifest)?.ok_or_else(|| PackError::NotAFolder(folder.to_owned()))?;
-        Ok(Self { folder: folder.to_owned(), manifest, configurations, models })
+        Ok(Self { folder: folder.to_owned(), manifest, configurations, facts, models })
     }
 
     /// Where the pack is.
@@ -80,37 +78,45 @@ impl Pack {
 
     /// `scheduler/scheduler_config.json`.
     pub fn scheduler(&self) -> &Value {
-        self.configuration("scheduler/scheduler_config.json")
-    }
-
-    /// `unet/config.json`.
-    pub fn unet_config(&self) -> &Value {
-        self.configuration("unet/config.json")
-    }
-
-    /// `vae_decoder/config.json`.
-    pub fn vae_config(&self) -> &Value {
-        self.configuration("vae_decoder/config.json")
-    }
-
-    fn configuration(&self, name: &str) -> &Value {
-        self.configurations.get(name).unwrap_or(&Value::Null)
+        self.configurations.get(check::SCHEDULER).unwrap_or(&Value::Null)
     }
 
     /// What latents are multiplied by after encoding and divided by before decoding.
     pub fn scaling_factor(&self) -> f64 {
-        self.vae_config().get("scaling_factor").and_then(Value::as_f64).unwrap_or(SCALING_FACTOR)
+        self.facts.scaling_factor
     }
 
-    /// Pixels along one side of a latent cell: two for each of the VAE's levels but one.
+    /// What is subtracted from latents after encoding, before they are scaled; most VAEs have none.
+    pub fn shift_factor(&self) -> f64 {
+        self.facts.shift_factor
+    }
+
+    /// Channels of a latent.
+    pub fn channels(&self) -> usize {
+        self.facts.channels
+    }
+
+    /// Pixels along one side of a latent cell.
     pub fn pixels_per_cell(&self) -> usize {
-        let levels = self.vae_config().get("block_out_channels").and_then(Value::as_array).map_or(4, Vec::len);
-        1 << levels.saturating_sub(1)
+        self.facts.pixels_per_cell
+    }
+
+    /// Width and height of a latent, in cells, must be multiples of it.
+    pub fn cell_multiple(&self) -> usize {
+        self.facts.cell_multiple
     }
 
     /// Width and height, in pixels, that the denoiser was trained at.
     pub fn size(&self) -> usize {
-        let cells = self.unet_config().get("sample_size").and_then(Value::as_u64).unwrap_or(64);
-        cells as usize * self.pixels_per_cell()
+        self.facts.size
     }
+}
+
+/// Only a folder without a manifest is an export; one that cannot be read may be a pack.
+fn read_manifest(folder: &Path) -> Result<String, PackError> {
+    let path = folder.join(MANIFEST);
+    fs::read_to_string(&path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => PackError::NotImported { folder: folder.to_owned() },
+        _ => PackError::Io { path, source },
+    })
 }

@@ -11,29 +11,12 @@ use plaudit_onnx::{Model, Tensor, edit::Edit};
 
 use super::{
     Component, Edits, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, TOLERANCE_F32,
-    check, fault::Faults, golden, hash, links,
+    check, fault::Faults, golden, hash, layout, links,
 };
 use crate::runtime::SessionSettings;
 
 /// The domain of ONNX's own operators.
 const ONNX: &str = "";
-
-/// Parts without a graph.
-const PLAIN_PARTS: [(&str, &[&str]); 3] = [
-    (
-        "tokenizer",
-        &[
-            "tokenizer/tokenizer.json",
-            "tokenizer/tokenizer_config.json",
-            "tokenizer/special_tokens_map.json",
-            "tokenizer/added_tokens.json",
-            "tokenizer/vocab.json",
-            "tokenizer/merges.txt",
-        ],
-    ),
-    ("scheduler", &["scheduler/scheduler_config.json"]),
-    ("feature_extractor", &["feature_extractor/preprocessor_config.json"]),
-];
 
 /// Runs every component once for its golden outputs and writes them and the manifest into `folder`.
 ///
@@ -50,10 +33,10 @@ pub fn seal(
 ) -> Result<Manifest, PackError> {
     let mut faults = Faults::default();
     links::refuse(folder, &mut faults);
-    check::configurations(folder, &mut faults);
+    let (_, facts) = check::configurations(folder, &mut faults);
     check::tokenizer(folder, &mut faults);
     let models = check::graphs(folder, &mut faults);
-    check::signatures(&models, &mut faults);
+    check::signatures(&models, &facts, &mut faults);
     faults.none_or(folder, ())?;
 
     let mut outputs = BTreeMap::new();
@@ -77,22 +60,22 @@ fn manifest(
 ) -> Result<Manifest, PackError> {
     let mut components = BTreeMap::new();
     for (component, model) in models {
-        let files = [component.graph(), component.weights(), format!("{}/config.json", component.folder())];
         let graph = GraphFacts {
             opset: model.opsets.get(ONNX).copied().unwrap_or_default(),
             parameters: model.graph.initializers.values().filter(|tensor| is_parameter(tensor)).map(count).sum(),
             edits: labels(edits.get(component)),
             tolerance: TOLERANCE_F32,
         };
-        components.insert(component.name().to_owned(), Entry::new(facts(folder, &files)?, Some(graph)));
+        components
+            .insert(component.name().to_owned(), Entry::new(facts(folder, &layout::files(*component))?, Some(graph)));
     }
-    for (part, files) in PLAIN_PARTS {
+    for (part, files) in layout::PLAIN_PARTS {
         let files = facts(folder, files)?;
         if !files.is_empty() {
             components.insert(part.to_owned(), Entry::new(files, None));
         }
     }
-    let files = facts(folder, &["model_index.json", GOLDEN])?;
+    let files = facts(folder, &layout::TOP)?;
     Ok(Manifest { format: FORMAT, name: name.to_owned(), components, files })
 }
 

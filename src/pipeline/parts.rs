@@ -6,7 +6,7 @@ use super::{
     denoise::Denoiser,
     image_encoder::ImageEncoder,
     lanes::Lanes,
-    request::{self, Limits, Plan},
+    request::{Limits, Plan},
     safety::SafetyChecker,
     schedule::{SchedulerConfig, SchedulerKind},
     text_encoder::TextEncoder,
@@ -48,7 +48,7 @@ impl Parts {
         let session = |component: Component| {
             Session::from_model(model(component)?, settings).map_err(PipelineError::component(component))
         };
-        let (scaling, shift) = (pack.scaling_factor(), request::shift_factor(pack.vae_config()));
+        let (scaling, shift) = (pack.scaling_factor(), pack.shift_factor());
         let limits = Limits::of(pack);
         let image_encoder = match limits.image_to_image {
             true => Some(ImageEncoder::new(session(Component::VaeEncoder)?, scaling, shift)),

@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use serde_json::Value;
-
 use super::{
     PipelineError,
     schedule::{Schedule, SchedulerConfig, SchedulerKind},
@@ -126,16 +124,12 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(super) fn of(pack: &Pack) -> Self {
-        let config = pack.unet_config();
-        let levels = config.get("block_out_channels").and_then(Value::as_array).map_or(4, Vec::len);
-        let channels = config.get("in_channels").and_then(Value::as_u64).unwrap_or(4) as usize;
-        let size = pack.size();
         Self {
-            size: (size, size),
+            size: (pack.size(), pack.size()),
             image_to_image: pack.model(Component::VaeEncoder).is_some(),
             pixels_per_cell: pack.pixels_per_cell(),
-            cell_multiple: 1 << levels.saturating_sub(1),
-            channels,
+            cell_multiple: pack.cell_multiple(),
+            channels: pack.channels(),
         }
     }
 
@@ -168,11 +162,6 @@ impl Limits {
         }
         Ok([self.channels, height / self.pixels_per_cell, width / self.pixels_per_cell])
     }
-}
-
-/// What is subtracted from latents after encoding; most VAEs have none.
-pub(super) fn shift_factor(config: &Value) -> f64 {
-    config.get("shift_factor").and_then(Value::as_f64).unwrap_or(0.0)
 }
 
 /// A request that a pack can do.
