@@ -25,8 +25,9 @@ esac
 sha256() { if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d' ' -f1; }
 is_pinned() { [ -f "$1" ] && [ "$(sha256 "$1")" = "$sha" ]; }
 
+has_pip() { python3 -m pip --version >/dev/null 2>&1; }
+
 with_pip() {
-  python3 -m pip --version >/dev/null 2>&1 || return 1
   local platforms=() tag
   for tag in $tags; do platforms+=(--platform "$tag"); done
   python3 -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp \
@@ -35,10 +36,6 @@ with_pip() {
 
 # Any PEP 503 index will do; PIP_INDEX_URL is pip's own name for it.
 with_curl() {
-  [ -n "${PIP_INDEX_URL:-}" ] || {
-    echo "setup: python3 has no pip; install it, or set PIP_INDEX_URL to a Python package index to fetch with curl" >&2
-    return 1
-  }
   local page tag link
   page=$(curl -fsSL "${PIP_INDEX_URL%/}/onnxruntime/")
   for tag in $tags; do
@@ -60,7 +57,19 @@ mkdir -p .ort
 work=$(mktemp -d .ort/fetch.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 echo "setup: fetching ONNX Runtime $version (once; about 20 MB)"
-with_pip || with_curl
+if has_pip; then
+  with_pip || failure="pip could not download onnxruntime $version (its words are above)"
+else
+  failure="python3 has no pip"
+fi
+if [ -n "${failure:-}" ]; then
+  [ -n "${PIP_INDEX_URL:-}" ] || {
+    echo "setup: $failure; put that right, or set PIP_INDEX_URL to a Python package index to fetch from it with curl" >&2
+    exit 1
+  }
+  echo "setup: $failure; fetching with curl from PIP_INDEX_URL" >&2
+  with_curl
+fi
 if command -v unzip >/dev/null; then
   unzip -q -j "$work"/*.whl 'onnxruntime/capi/libonnxruntime.*' onnxruntime/LICENSE onnxruntime/ThirdPartyNotices.txt -d "$work"
 else
