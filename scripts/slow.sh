@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Exports SD v1.5's exact configuration with random weights (4 GB), then imports, verifies and draws with it.
+# Exports SD v1.5's exact configuration with random weights, then imports, verifies and draws with it: 15 GB of disk.
 # PYTHON: one with requirements-dev.txt. PLAUDIT_SD15_EXPORT: an export made before; kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
