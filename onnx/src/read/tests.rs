@@ -1,5 +1,10 @@
 //! What is read, and what is refused with which words.
 
+use std::{
+    fs::{self, File},
+    io::{Seek, SeekFrom, Write},
+};
+
 use prost::Message;
 
 use crate::{
@@ -42,6 +47,19 @@ fn tensor(kind: DataType, dims: &[i64]) -> TensorProto {
     TensorProto { data_type: Some(kind as i32), dims: dims.to_vec(), ..TensorProto::default() }
 }
 
+/// One f32 whose data is elsewhere, as these keys and values say.
+fn external(entries: &[(&str, &str)]) -> TensorProto {
+    let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
+        key: Some(key.to_owned()),
+        value: Some(value.to_owned()),
+    };
+    TensorProto {
+        data_location: Some(1),
+        external_data: entries.iter().map(entry).collect(),
+        ..tensor(DataType::Float, &[1])
+    }
+}
+
 #[test]
 fn every_typed_field_decodes_to_little_endian_bytes() {
     let cases = [
@@ -75,14 +93,42 @@ fn every_typed_field_decodes_to_little_endian_bytes() {
     }
 }
 
+#[test]
+fn weights_past_two_gigabytes_are_found_by_their_offset() {
+    const FILE_BYTES: u64 = 3 << 30;
+    let header = |hole: u64| {
+        let offsets = [hole, hole + 4];
+        serde_json::json!({
+            "hole": {"dtype": "U8", "shape": [hole], "data_offsets": [0, hole]},
+            "w": {"dtype": "F32", "shape": [1], "data_offsets": offsets},
+        })
+        .to_string()
+    };
+    let hole = FILE_BYTES - 4 - 8 - header(FILE_BYTES).len() as u64;
+    let header = header(hole);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.safetensors");
+    // Sparse: a hole takes no room on the disk.
+    let mut file = File::create(&path).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(header.as_bytes()).unwrap();
+    file.set_len(FILE_BYTES).unwrap();
+    file.seek(SeekFrom::End(-4)).unwrap();
+    file.write_all(&1.5f32.to_le_bytes()).unwrap();
+
+    let offset = (FILE_BYTES - 4).to_string();
+    let message = with_initializer(external(&[("location", "w.safetensors"), ("offset", &offset), ("length", "4")]));
+    let graph = folder.path().join("model.onnx");
+    fs::write(&graph, message.encode_to_vec()).unwrap();
+    assert_eq!(Model::read(&graph).unwrap().graph.initializers["w"], Tensor::f32(&[1], &[1.5]));
+    let map = crate::external::map_file(&path).unwrap();
+    assert_eq!(safetensors::SafeTensors::deserialize(&map).unwrap().tensor("w").unwrap().data(), 1.5f32.to_le_bytes());
+}
+
 /// Messages with one thing wrong, and the words that must name it.
 fn refused() -> Vec<(ModelProto, &'static str)> {
-    let entry = |key: &str| StringStringEntryProto { key: Some(key.to_owned()), value: Some("1".to_owned()) };
-    let external = |keys: &[&str]| TensorProto {
-        data_location: Some(1),
-        external_data: keys.iter().map(|key| entry(key)).collect(),
-        ..tensor(DataType::Float, &[1])
-    };
+    let external = |keys: &[&str]| external(&keys.iter().map(|&key| (key, "1")).collect::<Vec<_>>());
+    let ranged = |key, value| with_initializer(self::external(&[("location", "w.safetensors"), (key, value)]));
     let attribute = |kind: AttributeType| AttributeProto { r#type: Some(kind as i32), ..AttributeProto::default() };
     let sequence = TypeProto { value: Some(type_proto::Value::SequenceType(Box::default())), ..TypeProto::default() };
     let input = |kind| ValueInfoProto { name: Some("x".to_owned()), r#type: kind, ..ValueInfoProto::default() };
@@ -104,6 +150,12 @@ fn refused() -> Vec<(ModelProto, &'static str)> {
         (with_initializer(external(&["location"])), "read from memory"),
         (with_initializer(external(&["location", "basepath"])), "unknown external-data key `basepath`"),
         (with_initializer(external(&["offset"])), "without a location"),
+        (ranged("length", "3"), "shape and element type take 4 bytes; external data says 3"),
+        (ranged("length", "8"), "shape and element type take 4 bytes; external data says 8"),
+        (ranged("length", "four"), "external-data length `four` is not a number of bytes"),
+        (ranged("offset", "0x10"), "external-data offset `0x10` is not a number of bytes"),
+        (ranged("offset", "-4"), "external-data offset `-4` is not a number of bytes"),
+        (ranged("offset", "18446744073709551616"), "is not a number of bytes"),
         (with_attribute(attribute(AttributeType::SparseTensor)), "attribute type SPARSE_TENSOR is unsupported"),
         (with_attribute(attribute(AttributeType::Undefined)), "attribute type UNDEFINED is unsupported"),
         (with_attribute(attribute(AttributeType::Graph)), "declares a graph and has none"),
