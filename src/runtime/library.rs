@@ -13,8 +13,11 @@ const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The folder that `scripts/setup.sh` fills.
 const FETCHED: &str = ".ort";
 
-/// The library's path: `ORT_DYLIB_PATH`, else beside the executable, in `lib/` beside it or beside its folder, or in `.ort/`
-/// of the working directory or of one above it.
+/// Its name for the library on every system (`.cargo/config.toml` must name it too), and so that of archives made from it.
+const FETCHED_NAME: &str = "libonnxruntime.so";
+
+/// The library's path: `ORT_DYLIB_PATH`, else beside the executable, in `lib/` beside it or beside its folder, or what
+/// `make setup` put into `.ort/` of the working directory or of one above it.
 ///
 /// # Errors
 /// If there is no such file.
@@ -30,13 +33,16 @@ pub fn locate() -> Result<PathBuf, RuntimeError> {
 }
 
 fn usual_places(executable_folder: Option<&Path>, working: Option<&Path>) -> Vec<PathBuf> {
-    let file = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
     let beside = executable_folder.into_iter().flat_map(|folder| {
-        let with_lib = folder.ancestors().take(2).map(|folder| folder.join("lib"));
-        std::iter::once(folder.to_owned()).chain(with_lib).map(|folder| folder.join(&file))
+        std::iter::once(folder.to_owned()).chain(folder.ancestors().take(2).map(|folder| folder.join("lib")))
     });
-    let fetched = working.into_iter().flat_map(Path::ancestors).map(|folder| folder.join(FETCHED).join(&file));
-    beside.chain(fetched).collect()
+    let fetched = working.into_iter().flat_map(Path::ancestors).map(|folder| folder.join(FETCHED));
+    let names = [format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"), FETCHED_NAME.to_owned()];
+    let mut places: Vec<_> =
+        beside.chain(fetched).flat_map(|folder| names.each_ref().map(|name| folder.join(name))).collect();
+    // The two names are one on most systems.
+    places.dedup();
+    places
 }
 
 fn first_file(candidates: Vec<PathBuf>) -> Result<PathBuf, RuntimeError> {
@@ -52,11 +58,13 @@ mod tests {
     #[test]
     fn looks_beside_the_executable_then_upwards_from_the_working_directory() {
         let places = usual_places(Some(Path::new("/opt/plaudit/bin")), Some(Path::new("/home/me")));
-        let shown: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
-        let file = format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}");
         let folders =
             ["/opt/plaudit/bin", "/opt/plaudit/bin/lib", "/opt/plaudit/lib", "/home/me/.ort", "/home/.ort", "/.ort"];
-        assert_eq!(shown, folders.map(|folder| format!("{folder}/{file}")));
+        let mut names = vec![format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}"), "libonnxruntime.so".to_owned()];
+        names.dedup();
+        let expected: Vec<_> =
+            folders.iter().flat_map(|folder| names.iter().map(|name| Path::new(folder).join(name))).collect();
+        assert_eq!(places, expected);
     }
 
     #[test]
