@@ -308,7 +308,14 @@ fn a_half_precision_variant_is_made_once_and_agrees_with_its_source() {
     // Another file, not fewer bytes in the one that `first` has mapped.
     fs::remove_file(made[0].join("model.safetensors")).unwrap();
     fs::write(made[0].join("model.safetensors"), "cut short").unwrap();
-    assert_eq!(half(), first, "what is damaged is made again");
+    assert_eq!(half(), first, "what is cut short is made again");
+
+    let weights = made[0].join("model.safetensors");
+    let mut flipped = fs::read(&weights).unwrap();
+    *flipped.last_mut().unwrap() ^= 1;
+    fs::remove_file(&weights).unwrap();
+    fs::write(&weights, flipped).unwrap();
+    assert_eq!(half(), first, "and so is what has other bytes of the same length");
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::runtime::SessionSettings;
 /// The file that tells what a variant was made from; a folder that has one is whole.
 const RECORD: &str = "variant.json";
 
+/// A variant's other files.
+const FILES: [&str; 3] = [MODEL_FILE, WEIGHTS_FILE, GOLDEN];
+
 /// What a device prefers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variant {
@@ -76,40 +79,48 @@ pub fn serving_variant(
     let edit = variant.edit(source).map_err(|error| refused(error.to_string()))?;
     let folder = cache.join(hash::bytes(format!("{}\n{}\n", entry.sha256, edit.label).as_bytes()));
     if !is_whole(&folder) {
-        let mut model = source.clone();
-        edit.apply(&mut model).map_err(|error| refused(error.to_string()))?;
-        let answers = golden::answers(component, &model, settings)
-            .map_err(|source| PackError::Runtime { component: component.name(), source })?;
-        let expected = golden::read(pack.folder()).map_err(refused)?;
-        let distance = golden::farthest(&answers, &expected);
-        if distance > variant.tolerance() {
-            let allowed = variant.tolerance();
-            return Err(refused(format!(
-                "`{}` is {distance:.1e} from its source; {allowed:.0e} is allowed",
-                edit.label
-            )));
+        tracing::info!("making {component} with `{}`, once: {}", edit.label, folder.display());
+        let (model, answers, distance) = edited(pack, component, source, &edit, settings)?;
+        let tolerance = variant.tolerance();
+        if distance > tolerance {
+            let label = edit.label;
+            return Err(refused(format!("`{label}` is {distance:.1e} from its source; {tolerance:.0e} is allowed")));
         }
-        let record = Record {
-            component: component.name().to_owned(),
-            source: entry.sha256.clone(),
-            edit: edit.label,
-            distance,
-            tolerance: variant.tolerance(),
-            files: BTreeMap::new(),
-        };
+        let (component_name, source) = (component.name().to_owned(), entry.sha256.clone());
+        let files = BTreeMap::new();
+        let record = Record { component: component_name, source, edit: edit.label, distance, tolerance, files };
         store(component, &model, &answers, record, &folder)?;
     }
     Model::read(&folder.join(MODEL_FILE)).map_err(|error| refused(error.to_string()))
 }
 
-/// Whether a variant is there with all its bytes.
+/// The edited graph, what it answers, and how far that is from the pack's golden outputs.
+fn edited(
+    pack: &Pack,
+    component: Component,
+    source: &Model,
+    edit: &Edit,
+    settings: &SessionSettings,
+) -> Result<(Model, BTreeMap<String, Tensor>, f64), PackError> {
+    let refused = |reason: String| PackError::Variant { component: component.name(), reason };
+    let mut model = source.clone();
+    edit.apply(&mut model).map_err(|error| refused(error.to_string()))?;
+    let answers = golden::answers(component, &model, settings)
+        .map_err(|source| PackError::Runtime { component: component.name(), source })?;
+    let expected = golden::read(pack.folder()).map_err(refused)?;
+    let distance = golden::farthest(&answers, &expected);
+    Ok((model, answers, distance))
+}
+
+/// Whether a variant is there with the very bytes that were written. The runtime would not notice damaged weights.
 fn is_whole(folder: &Path) -> bool {
     let text = fs::read_to_string(folder.join(RECORD)).unwrap_or_default();
     let record: Option<Record> = serde_json::from_str(&text).ok();
-    let there = |(name, facts): (&String, &FileFacts)| {
-        fs::metadata(folder.join(name)).is_ok_and(|found| found.len() == facts.bytes)
+    let same = |record: &Record, name: &str| {
+        let (facts, found) = (record.files.get(name)?, hash::file(&folder.join(name)).ok()?);
+        Some(found == (facts.sha256.clone(), facts.bytes))
     };
-    record.is_some_and(|record| record.files.iter().all(there))
+    record.is_some_and(|record| FILES.iter().all(|name| same(&record, name) == Some(true)))
 }
 
 fn store(
@@ -125,7 +136,7 @@ fn store(
     let written = model.write(staging.path());
     written.map_err(|source| PackError::Write { component: component.name(), source })?;
     golden::write(staging.path(), answers).map_err(PackError::io(folder))?;
-    for name in [MODEL_FILE, WEIGHTS_FILE, GOLDEN] {
+    for name in FILES {
         let path: PathBuf = staging.path().join(name);
         let (sha256, bytes) = hash::file(&path).map_err(PackError::io(&path))?;
         record.files.insert(name.to_owned(), FileFacts { sha256, bytes });

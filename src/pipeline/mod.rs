@@ -14,6 +14,7 @@ pub(crate) mod parts;
 pub(crate) mod request;
 pub(crate) mod safety;
 pub mod schedule;
+mod serving;
 pub(crate) mod text_encoder;
 pub mod tokenize;
 
@@ -156,6 +157,11 @@ impl Pipeline {
     /// When the pack's own scheduler is not offered here.
     pub fn default_scheduler(&self) -> Result<SchedulerKind, PipelineError> {
         self.parts.planner.default_scheduler()
+    }
+
+    /// The guidance scale that suits the pack, for requests that name none.
+    pub fn default_guidance(&self) -> f32 {
+        self.parts.planner.guidance
     }
 
     /// Width and height, in pixels, where a request names none.

@@ -9,6 +9,7 @@ use super::{
     request::{Limits, Plan},
     safety::SafetyChecker,
     schedule::{SchedulerConfig, SchedulerKind},
+    serving,
     text_encoder::TextEncoder,
     tokenize::{Tokenizer, Tokens},
 };
@@ -34,19 +35,22 @@ pub(crate) struct Parts {
 pub(crate) struct Planner {
     pub(crate) scheduler: SchedulerConfig,
     pub(crate) limits: Limits,
+    /// Guidance scale of requests that name none.
+    pub(crate) guidance: f32,
 }
 
 impl Parts {
     /// Opens the tokenizer and a session for each component, all with `settings`; of the denoiser as many as [`Lanes`] says.
+    /// The graphs are those that the device prefers.
     pub(crate) fn open(
         pack: &Pack,
         settings: &SessionSettings,
         lanes: usize,
         decode_cells: usize,
     ) -> Result<Self, PipelineError> {
-        let model = |component: Component| pack.model(component).ok_or(PipelineError::Missing(component));
+        let model = |component: Component| serving::model(pack, component, settings);
         let session = |component: Component| {
-            Session::from_model(model(component)?, settings).map_err(PipelineError::component(component))
+            Session::from_model(&*model(component)?, settings).map_err(PipelineError::component(component))
         };
         let (scaling, shift) = (pack.scaling_factor(), pack.shift_factor());
         let limits = Limits::of(pack);
@@ -62,10 +66,10 @@ impl Parts {
             safety,
             tokenizer: Tokenizer::open(&pack.tokenizer())?,
             text_encoder: TextEncoder::new(session(Component::TextEncoder)?),
-            denoiser: Denoiser::new(Lanes::open(model(Component::Unet)?, settings, lanes)?),
+            denoiser: Denoiser::new(Lanes::open(&*model(Component::Unet)?, settings, lanes)?),
             decoder: Decoder::new(session(Component::VaeDecoder)?, scaling, shift, decode_cells),
             image_encoder,
-            planner: Planner { scheduler: SchedulerConfig::from_json(pack.scheduler())?, limits },
+            planner: Planner { scheduler: SchedulerConfig::from_json(pack.scheduler())?, limits, guidance: pack.guidance() as f32 },
         })
     }
 }
