@@ -187,7 +187,7 @@ fn request(fields: &mut Fields, start: Option<Start>, rules: &Rules) -> Result<R
         steps: fields
             .integer("num_inference_steps", 1, u64::from(rules.max_steps))?
             .map_or(defaults.steps.min(rules.max_steps as usize), |steps| steps as usize),
-        guidance: fields.number("guidance_scale", 0.0, MOST_GUIDANCE)?.map_or(defaults.guidance, |scale| scale as f32),
+        guidance: fields.number("guidance_scale", 0.0, MOST_GUIDANCE)?.map_or(rules.model.guidance, |scale| scale as f32),
         scheduler: scheduler(fields)?,
         size,
         guidance_interval: fields.interval("guidance_interval")?,
@@ -244,6 +244,7 @@ mod tests {
             size: (64, 64),
             size_multiple: 16,
             scheduler: SchedulerKind::Euler,
+            guidance: 5.0,
             image_to_image: true,
         };
         Rules { model, max_pictures: 4, max_steps: 50, max_side: 128 }

@@ -95,6 +95,8 @@ pub(crate) struct Info {
     max_pictures: u32,
     /// Steps of a picture at most
     max_steps: u32,
+    /// Guidance scale of requests that name none
+    guidance_scale: f32,
     /// Jobs that wait
     waiting: usize,
     /// Jobs that are drawn
@@ -116,6 +118,7 @@ pub(crate) async fn info(state: web::Data<State>) -> Json<Info> {
         device: state.device.to_string(),
         max_pictures: state.rules.max_pictures,
         max_steps: state.rules.max_steps,
+        guidance_scale: state.rules.model.guidance,
         waiting: load.waiting,
         running: load.running,
         row_steps_per_second: load.rate,

@@ -70,6 +70,8 @@ pub struct ModelFacts {
     pub size_multiple: usize,
     /// The scheduler where a request names none.
     pub scheduler: SchedulerKind,
+    /// The guidance scale where a request names none.
+    pub guidance: f32,
     /// Whether it can start from a picture (has a VAE encoder).
     pub image_to_image: bool,
 }
@@ -195,6 +197,7 @@ fn model_facts(pack: &Pack, planner: &Planner) -> Result<ModelFacts, PipelineErr
         size: planner.limits.size,
         size_multiple: planner.limits.multiple(),
         scheduler: planner.default_scheduler()?,
+        guidance: planner.guidance,
         image_to_image: planner.limits.image_to_image,
     })
 }

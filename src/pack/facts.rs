@@ -19,6 +19,8 @@ const DEFAULT_LEVELS: usize = 4;
 const DEFAULT_CHANNELS: u64 = 4;
 const DEFAULT_CELLS: u64 = 64;
 const DEFAULT_SCALING_FACTOR: f64 = 0.18215;
+/// The guidance scale of requests that name none: follows the prompt without burning colours.
+const DEFAULT_GUIDANCE: f64 = 5.0;
 
 /// A pack's sizes and factors.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,8 @@ pub(super) struct Facts {
     pub(super) scaling_factor: f64,
     /// What is subtracted from latents before that; most VAEs have none.
     pub(super) shift_factor: f64,
+    /// The guidance scale that suits the weights. diffusers has no place for it and ignores keys that begin so.
+    pub(super) guidance: f64,
 }
 
 impl Facts {
@@ -51,7 +55,10 @@ impl Facts {
         let cell_multiple = 1 << (unet.levels() - 1);
         let channels = unet.whole("in_channels", DEFAULT_CHANNELS, CHANNELS);
         let cells = unet.side(1..=(MOST_SIDE / pixels_per_cell) as u64);
-        Self { pixels_per_cell, cell_multiple, channels, size: cells * pixels_per_cell, scaling_factor, shift_factor }
+        let size = cells * pixels_per_cell;
+        let mut index = Reader::new(super::layout::INDEX, configurations, faults);
+        let guidance = index.number("_guidance_scale", DEFAULT_GUIDANCE);
+        Self { pixels_per_cell, cell_multiple, channels, size, scaling_factor, shift_factor, guidance }
     }
 }
 

@@ -91,6 +91,11 @@ impl Pack {
         self.facts.shift_factor
     }
 
+    /// The guidance scale of requests that name none: `_guidance_scale` of `model_index.json`, or 5.
+    pub fn guidance(&self) -> f64 {
+        self.facts.guidance
+    }
+
     /// Channels of a latent.
     pub fn channels(&self) -> usize {
         self.facts.channels

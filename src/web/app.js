@@ -476,6 +476,7 @@ async function showModel() {
   $("model").textContent = `${info.model_version} on ${info.device}`;
   $("n").max = info.max_pictures;
   $("steps").max = info.max_steps;
+  if (read("plaudit.form", {}).guidance_scale === undefined) $("guidance").value = info.guidance_scale;
   showValues();
   const model = (await get("/v1/models")).data[0];
   const option = (value, text) => element("option", { value, textContent: text.replace("x", " × ") });

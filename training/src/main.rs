@@ -48,6 +48,9 @@ struct Pretrain {
     /// Pictures that the evaluation draws and rates.
     #[arg(long, default_value_t = 480, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pictures: usize,
+    /// Guidance scale of the evaluation's pictures, instead of the pack's own.
+    #[arg(long)]
+    guidance: Option<f32>,
     /// Threads; 0 means one for each core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         seed: chosen.seed,
         leg: chosen.minutes,
         pictures: chosen.pictures,
+        guidance: chosen.guidance,
         steps: chosen.steps,
         fresh: chosen.fresh,
         scale: Scale::default(),

@@ -37,7 +37,7 @@ fn workshop(folder: &Path, steps: u64) -> Workshop {
         threads: 0,
         seed: 0,
         leg: None,
-        pictures: 5,
+        pictures: 5, guidance: None,
         steps: Some(steps),
         fresh: false,
         scale: Scale { shard: 32, shards: 2, measured: 16 },

@@ -84,6 +84,7 @@ mod tests {
             size: (64, 64),
             size_multiple: 16,
             scheduler: SchedulerKind::Euler,
+            guidance: 5.0,
             image_to_image: true,
         };
         Rules { model, max_pictures: 4, max_steps: 50, max_side: 128 }

@@ -38,7 +38,7 @@ pub(crate) struct GenerationRequest {
     /// Steps of the scheduler
     #[schema(minimum = 1, maximum = 150)]
     num_inference_steps: Option<u32>,
-    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work
+    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work; by default the pack's own
     #[schema(minimum = 0, maximum = 100)]
     guidance_scale: Option<f32>,
     /// `[start, end]`: from which to which fraction of the steps guidance is on; the first is not above the second
@@ -113,7 +113,7 @@ pub(crate) struct EditRequest {
     /// Steps of the scheduler
     #[schema(minimum = 1, maximum = 150)]
     num_inference_steps: Option<u32>,
-    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work
+    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work; by default the pack's own
     #[schema(minimum = 0, maximum = 100)]
     guidance_scale: Option<f32>,
     /// The first picture's seed, modulo 2³²; by default a random one

@@ -39,9 +39,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = Request::default().steps)]
     steps: usize,
 
-    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work
-    #[arg(long, default_value_t = Request::default().guidance)]
-    guidance: f32,
+    /// How strongly the prompt steers; 1 and below turns guidance off and halves the work; by default the pack's own
+    #[arg(long)]
+    guidance: Option<f32>,
 
     /// ddim, pndm, euler, euler_a, dpmpp_2m, dpmpp_2m_karras or diffusers' class name; by default the pack's own
     #[arg(long)]
@@ -83,9 +83,11 @@ fn size(text: &str) -> Result<(usize, usize), String> {
 
 /// Draws and writes what was asked for.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let requests = requests(&arguments)?;
+    let mut requests = requests(&arguments)?;
     let mut output = Output::open(&arguments.output, arguments.sheet.as_deref())?;
     let mut pipeline = load(&arguments)?;
+    let guidance = arguments.guidance.unwrap_or_else(|| pipeline.default_guidance());
+    requests.iter_mut().for_each(|request| request.guidance = guidance);
     let bar = progress_bar(&pipeline, &requests)?;
     let begun = Instant::now();
     for request in &requests {
@@ -120,7 +122,6 @@ fn requests(arguments: &Arguments) -> anyhow::Result<Vec<Request>> {
         count: arguments.n as usize,
         seed,
         steps: arguments.steps,
-        guidance: arguments.guidance,
         scheduler: arguments.scheduler,
         size: arguments.size,
         ..Request::default()

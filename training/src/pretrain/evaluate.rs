@@ -44,7 +44,8 @@ pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
     let mut rated = Vec::with_capacity(workshop.pictures);
     for index in 0..workshop.pictures {
         let scene = Scene::sample(Category::ALL[index % Category::ALL.len()], &seen, &mut random);
-        let request = Request { prompt: scene.prompt(), seed: index as u32, ..Request::default() };
+        let guidance = workshop.guidance.unwrap_or(pipeline.default_guidance());
+        let request = Request { prompt: scene.prompt(), seed: index as u32, guidance, ..Request::default() };
         let generation = pipeline.run(&request, &mut |_| {})?;
         rated.extend(generation.pictures.into_iter().map(|picture| {
             let verdict = judge(&observe(&picture.pixels), &scene);

@@ -42,6 +42,8 @@ pub struct Workshop {
     pub leg: Option<Duration>,
     /// Pictures that the evaluation draws.
     pub pictures: usize,
+    /// Their guidance scale, instead of the pack's own.
+    pub guidance: Option<f32>,
     /// Steps in all, instead of the recipe's.
     pub steps: Option<u64>,
     /// Whether to set the pack's weights of the stages ahead aside, with what `state.json` says of them, and begin from nothing.
