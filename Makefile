@@ -1,6 +1,6 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run draw test clients browser slow lint doc bench fixtures deny dist
+.PHONY: help setup run draw test clients browser slow lint bench promises fixtures deny dist
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,11 @@ dist: setup ## An archive that runs without Rust or Python: binary, ONNX Runtime
 
 bench: setup ## The figures of the README (PYTHON, OPTIMUM_PYTHON: see benches/run.sh)
 	@bash benches/run.sh
+
+promises: setup ## What the server promises under overload, abuse and restarts, with figures (about six minutes; needs Python)
+	@cargo build --release --quiet
+	@bash scripts/clients.sh --install
+	@.venv-clients/bin/python benches/promises/run.py
 
 fixtures: ## Make the fixtures under tests/golden anew (needs Python with requirements-dev.txt)
 	@bash tests/golden/regenerate.sh

@@ -2,6 +2,7 @@
 # The clients that people really use, against a running server:
 #   scripts/clients.sh                          starts target/debug/plaudit (or $PLAUDIT) on a free port, with a key
 #   scripts/clients.sh http://127.0.0.1:8080    uses a server that runs already (PLAUDIT_KEY: its key, where it needs one)
+#   scripts/clients.sh --install                only makes the environment
 #   CLIENTS="openai webuiapi" scripts/clients.sh
 # PYTHON: one that has tests/clients/requirements.txt; without it they are installed into .venv-clients. Where that fails the tests are counted as skipped.
 set -euo pipefail
@@ -13,6 +14,7 @@ if [ -z "${PYTHON:-}" ] && ! cmp -s "$requirements" .venv-clients/installed; the
   python3 -m venv .venv-clients && "$python" -m pip install --quiet --disable-pip-version-check -r "$requirements" &&
     cp "$requirements" .venv-clients/installed || true
 fi
+[ "${1:-}" != --install ] || exit 0
 if ! "$python" -c 'import httpx, PIL' 2>/dev/null; then
   echo "skipped: client tests need a Python with $requirements; $python lacks it (set PYTHON)"
   echo "clients: 0 passed, 0 failed, 4 skipped"

@@ -29,7 +29,7 @@ def latencies(server, count: int) -> list[float]:
 
 
 def drippers(setting):
-    """Clients that send a byte a second, of the head or the body, or nothing, or never read."""
+    """Clients that send nothing, a byte of the head a second, of a body of known length, or of a chunked one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     count = setting.count(1000)
