@@ -69,7 +69,11 @@ impl Parts {
             denoiser: Denoiser::new(Lanes::open(&*model(Component::Unet)?, settings, lanes)?),
             decoder: Decoder::new(session(Component::VaeDecoder)?, scaling, shift, decode_cells),
             image_encoder,
-            planner: Planner { scheduler: SchedulerConfig::from_json(pack.scheduler())?, limits, guidance: pack.guidance() as f32 },
+            planner: Planner {
+                scheduler: SchedulerConfig::from_json(pack.scheduler())?,
+                limits,
+                guidance: pack.guidance() as f32,
+            },
         })
     }
 }
