@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Steps of the recipe.
-const STEPS: u64 = 6_000;
+const STEPS: u64 = 3_000;
 /// Pairs of a batch.
 const BATCH: usize = 64;
 /// Share of a batch whose scenes differ from a neighbour's in one thing.

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Steps of the recipe.
-const STEPS: u64 = 38_000;
+const STEPS: u64 = 23_400;
 /// Rows of one run of the graph, and runs for one update: side by side on two cores.
 const ROWS: usize = 8;
 const MICRO_BATCHES: usize = 2;
