@@ -187,7 +187,9 @@ fn request(fields: &mut Fields, start: Option<Start>, rules: &Rules) -> Result<R
         steps: fields
             .integer("num_inference_steps", 1, u64::from(rules.max_steps))?
             .map_or(defaults.steps.min(rules.max_steps as usize), |steps| steps as usize),
-        guidance: fields.number("guidance_scale", 0.0, MOST_GUIDANCE)?.map_or(rules.model.guidance, |scale| scale as f32),
+        guidance: fields
+            .number("guidance_scale", 0.0, MOST_GUIDANCE)?
+            .map_or(rules.model.guidance, |scale| scale as f32),
         scheduler: scheduler(fields)?,
         size,
         guidance_interval: fields.interval("guidance_interval")?,

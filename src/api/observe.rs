@@ -33,7 +33,7 @@ pub(super) async fn observe(
     let metrics = request.app_data::<web::Data<State>>().map(|state| state.metrics.clone());
     let method = request.method().to_string();
     // The path pattern and not the path: ids of pictures are secrets.
-    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let route = request.match_pattern().map_or_else(|| "unmatched".to_owned(), |pattern| plain(&pattern));
     let span = tracing::info_span!("request", %id, %method, %route);
     // Dropped unanswered when the client goes away: actix drops this future.
     let mut record = Record { metrics, route, status: CLIENT_GONE, begun, span: span.clone() };
@@ -90,5 +90,27 @@ impl<B: MessageBody> MessageBody for Observed<B> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
         self.body.as_mut().poll_next(context)
+    }
+}
+/// A pattern as the documentation writes it: without what its parameters must look like.
+fn plain(pattern: &str) -> String {
+    let mut parts = pattern.split('{');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |path, part| {
+        let (parameter, rest) = part.split_once('}').unwrap_or((part, ""));
+        let name = parameter.split(':').next().unwrap_or_default();
+        format!("{path}{{{name}}}{rest}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_name_parameters_only() {
+        assert_eq!(plain("/v1/images/{id:img_[^/]*}"), "/v1/images/{id}");
+        assert_eq!(plain("/v1/jobs/{id}/events"), "/v1/jobs/{id}/events");
+        assert_eq!(plain("/livez"), "/livez");
     }
 }

@@ -179,8 +179,18 @@ mod tests {
         }
         let (pack, data) = (folder.join("pack"), folder.join("data"));
         let scale = Scale { measured: 64, ..Scale::default() };
-        let workshop =
-            Workshop { pack, data, threads: 1, seed: 3, leg: None, pictures: 0, guidance: None, steps: None, fresh: false, scale };
+        let workshop = Workshop {
+            pack,
+            data,
+            threads: 1,
+            seed: 3,
+            leg: None,
+            pictures: 0,
+            guidance: None,
+            steps: None,
+            fresh: false,
+            scale,
+        };
         for component in [VAE_ENCODER, VAE_DECODER] {
             component.export(&workshop, &component.start(&workshop).unwrap()).unwrap();
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Failure, hash,
-    schema::{ModelEntry, Options, Progress, ProgressState, SamplerEntry},
+    schema::{DrawingProgress, ModelEntry, Options, ProgressState, SamplerEntry},
     title,
 };
 use crate::{
@@ -111,21 +111,27 @@ pub(crate) async fn set_options(
 #[utoipa::path(
     tag = "compatibility",
     operation_id = "a1111_progress",
-    responses((status = 200, description = "Progress", body = Progress), Failure),
+    responses((status = 200, description = "Progress", body = DrawingProgress), Failure),
     security((), ("key" = []))
 )]
 #[get("/sdapi/v1/progress")]
 pub(crate) async fn progress(
     caller: Result<Caller, ApiError>,
     state: web::Data<State>,
-) -> Result<Json<Progress>, Failure> {
+) -> Result<Json<DrawingProgress>, Failure> {
     let under_way = under_way(&state, &caller?).await?;
     let Some(job) = under_way.first() else {
         let state = ProgressState { job_timestamp: "0".to_owned(), ..ProgressState::default() };
-        return Ok(Json(Progress { progress: 0.0, eta_relative: 0.0, state, current_image: None, textinfo: None }));
+        return Ok(Json(DrawingProgress {
+            progress: 0.0,
+            eta_relative: 0.0,
+            state,
+            current_image: None,
+            textinfo: None,
+        }));
     };
     let (done, total) = job.progress;
-    Ok(Json(Progress {
+    Ok(Json(DrawingProgress {
         progress: if total == 0 { 0.0 } else { done as f64 / total as f64 },
         eta_relative: job.estimated_seconds.unwrap_or(0.0),
         state: ProgressState {

@@ -140,7 +140,7 @@ pub(crate) struct Options {
 
 /// How far the caller's own drawing is.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Progress {
+pub(crate) struct DrawingProgress {
     /// From 0 to 1; 0 when nothing is drawn
     pub(super) progress: f64,
     /// Seconds that are likely left
