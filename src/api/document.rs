@@ -61,7 +61,16 @@ pub(super) fn bounded(document: &Document, rules: &Rules) -> serde_json::Result<
         fields["size"]["pattern"] = sizes(rules).into();
     }
     super::compat::bound(schemas, rules);
+    value["paths"]["/"]["get"] = page();
     Ok(value)
+}
+
+/// The page shares its path with a route of the API, so the document has to name it.
+fn page() -> Value {
+    json!({
+        "tags": ["page"], "summary": "A page to draw with", "operationId": "page",
+        "responses": {"200": {"description": "For browsers", "content": {"text/html": {"schema": {"type": "string"}}}}},
+    })
 }
 
 /// A pattern of exactly those sizes that can be drawn.
