@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[command(next_help_heading = "Cross-origin requests")]
 pub struct CorsSettings {
-    /// Origins such as https://app.example.org, separated by commas; by default none
+    /// Origins such as `https://app.example.org`, separated by commas; by default none
     #[arg(
         id = "cors.origins",
         long = "cors-origins",
