@@ -212,6 +212,7 @@ impl From<PipelineError> for ApiError {
         let message = error.to_string();
         match error {
             PipelineError::Size { .. } => Self::new(Code::SizeNotSupported, message).at("size"),
+            PipelineError::Count { .. } => Self::invalid("n", message),
             PipelineError::Interval(..) => Self::invalid("guidance_interval", message),
             PipelineError::Strength(_) => Self::invalid("strength", message),
             PipelineError::Guidance(_) => Self::invalid("guidance_scale", message),

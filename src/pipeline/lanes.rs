@@ -1,7 +1,7 @@
 //! Sessions of the denoiser that share the rows of a call.
 //!
 //! Operators of a small model are too short to be divided among threads: two sessions of one thread, each with half the
-//! rows, are faster than one session of two (`benches/engine`). A large model is better off with one session of all
+//! rows, are faster than one session of two (`benches/engine` compares them). A large model is better off with one session of all
 //! threads, and has no memory for copies of its re-laid weights. Rows do not depend on each other, so both give the same bits.
 
 use std::{ops::Range, panic::resume_unwind, thread::available_parallelism};
