@@ -8,7 +8,10 @@ use std::{
 };
 
 use plaudit::{
-    pack::{Component, GOLDEN, MANIFEST, Pack, PackError, Variant, distance, import, inputs, serving_variant, verify},
+    pack::{
+        Component, GOLDEN, MANIFEST, Pack, PackError, Sharing, Variant, distance, import, inputs, prune,
+        serving_variant, share, verify,
+    },
     runtime::{Session, SessionSettings},
 };
 use plaudit_onnx::{DType, Tensor};
@@ -357,4 +360,93 @@ fn row(tensor: &Tensor, row: usize) -> Tensor {
     let mut shape = tensor.shape.clone();
     shape[0] = 1;
     Tensor::new(tensor.dtype, &shape, tensor.data[row * length..][..length].to_vec())
+}
+
+/// Two packs side by side that differ in their denoiser only.
+fn two_packs() -> (tempfile::TempDir, [PathBuf; 2]) {
+    let (folder, one) = tiny_pack();
+    let (export, other) = (folder.path().join("export"), folder.path().join("other"));
+    copy(&golden("tiny_sd"), &export);
+    let path = export.join("unet/config.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text + "\n").unwrap();
+    import(&export, &other, &SessionSettings::default(), |_| ()).unwrap();
+    fs::remove_dir_all(export).unwrap();
+    (folder, [one, other])
+}
+
+fn stored(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder.join("components"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn packs_side_by_side_hold_what_they_have_in_common_once() {
+    let (folder, packs) = two_packs();
+    let versions = packs.each_ref().map(|pack| Pack::open(pack).unwrap().version());
+    let [first, second] = packs.each_ref().map(|pack| share(pack, |_| ()).unwrap());
+    assert!(first.iter().all(|component| component.sharing == Sharing::Added && component.freed));
+    let added: Vec<&str> =
+        second.iter().filter(|part| part.sharing == Sharing::Added).map(|part| part.name.as_str()).collect();
+    assert_eq!(added, ["unet"]);
+    assert_eq!(stored(folder.path()).len(), first.len() + 1);
+    for (pack, version) in packs.iter().zip(versions) {
+        assert!(!pack.join("unet").exists() && !pack.join("tokenizer").exists());
+        let opened = Pack::open(pack).unwrap();
+        assert_eq!(opened.version(), version);
+        verify(&opened, &SessionSettings::default(), |_| ()).unwrap();
+        assert!(opened.tokenizer().join("vocab.json").is_file());
+    }
+    let again = share(&packs[0], |_| ()).unwrap();
+    assert!(again.iter().all(|component| component.sharing == Sharing::Known && !component.freed));
+}
+
+#[test]
+fn a_pack_opens_at_every_moment_of_its_sharing() {
+    let (folder, packs) = two_packs();
+    share(&packs[0], |_| ()).unwrap();
+    // Killed while it removed the second pack's own files: some are gone.
+    fs::remove_file(packs[1].join("vae_decoder/model.safetensors")).unwrap();
+    Pack::open(&packs[1]).unwrap();
+    share(&packs[1], |_| ()).unwrap();
+    assert!(!packs[1].join("vae_decoder").exists());
+    assert_eq!(stored(folder.path()).len(), Pack::open(&packs[0]).unwrap().manifest().components.len() + 1);
+}
+
+#[test]
+fn damage_is_never_shared() {
+    let (folder, packs) = two_packs();
+    let flip = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    let weights = packs[0].join("vae_decoder/model.safetensors");
+    flip(&weights);
+    assert_mentions(&faults(share(&packs[0], |_| ()).unwrap_err()), &["vae_decoder/model.safetensors: has SHA-256"]);
+    assert!(weights.exists());
+    flip(&weights);
+    share(&packs[0], |_| ()).unwrap();
+    let decoder = Pack::open(&packs[0]).unwrap().manifest().components["vae_decoder"].sha256.clone();
+    flip(&folder.path().join("components").join(decoder).join("vae_decoder/model.safetensors"));
+    assert_mentions(&faults(share(&packs[1], |_| ()).unwrap_err()), &["vae_decoder/model.safetensors: has SHA-256"]);
+    assert!(packs[1].join("vae_decoder/model.safetensors").exists(), "its own, whole copy stays");
+}
+
+#[test]
+fn pruning_removes_what_no_pack_names() {
+    let (folder, packs) = two_packs();
+    packs.iter().for_each(|pack| drop(share(pack, |_| ()).unwrap()));
+    assert_eq!(prune(folder.path()).unwrap(), Vec::<String>::new());
+    let unet = Pack::open(&packs[1]).unwrap().manifest().components["unet"].sha256.clone();
+    fs::remove_dir_all(&packs[1]).unwrap();
+    assert_eq!(prune(folder.path()).unwrap(), [unet]);
+    Pack::open(&packs[0]).unwrap();
+    fs::write(packs[0].join(MANIFEST), "{").unwrap();
+    prune(folder.path()).unwrap_err();
+    assert_eq!(stored(folder.path()).len(), 6, "a manifest that cannot be read costs nothing");
 }

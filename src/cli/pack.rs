@@ -1,4 +1,4 @@
-//! `plaudit pack import | verify | show`.
+//! `plaudit pack import | verify | show | share | prune`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use plaudit::{
-    pack::{self, Component, GraphFacts, Manifest, Pack},
+    pack::{self, Component, GraphFacts, Manifest, Pack, SharedComponent, Sharing},
     runtime::{Device, SessionSettings},
 };
 use plaudit_onnx::edit::Edit;
@@ -35,6 +35,17 @@ enum Command {
         #[arg(long, default_value_t = Device::Cpu)]
         device: Device,
     },
+    /// Keep the components of packs that lie side by side once, by hash, in `components/` beside them.
+    Share {
+        /// The packs.
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+    },
+    /// Remove shared components that no pack names any more.
+    Prune {
+        /// The folder that the packs and `components/` are in.
+        dir: PathBuf,
+    },
     /// Describe a pack: components, sizes, hashes, tokenizer, scheduler.
     Show {
         /// The pack.
@@ -51,6 +62,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Import { dir, output } => import(&dir, &output.unwrap_or_else(|| beside(&dir))),
         Command::Verify { dir, device } => verify(&dir, device),
         Command::Show { dir } => show(&dir),
+        Command::Share { dirs } => dirs.iter().try_for_each(|dir| share(dir)),
+        Command::Prune { dir } => prune(&dir),
     }
 }
 
@@ -92,6 +105,29 @@ fn verify(dir: &Path, device: Device) -> Result<()> {
         );
     }
     println!("{} is what its manifest says: {}", dir.display(), pack.version());
+    Ok(())
+}
+
+fn share(dir: &Path) -> Result<()> {
+    let shared = pack::share(dir, |component| eprintln!("{component} …"))?;
+    let mut freed = 0;
+    for SharedComponent { name, sha256, bytes, sharing, freed: own } in shared {
+        let how = match sharing {
+            Sharing::Known if own => "was there already",
+            Sharing::Known => "was shared already",
+            Sharing::Added => "added",
+        };
+        println!("{name:<18} {:>11}  {}  {how}", size(bytes), &sha256[..12]);
+        freed += if own && sharing == Sharing::Known { bytes } else { 0 };
+    }
+    println!("{} uses the components beside it now; {} freed", dir.display(), size(freed));
+    Ok(())
+}
+
+fn prune(dir: &Path) -> Result<()> {
+    let removed = pack::prune(dir)?;
+    removed.iter().for_each(|sha256| println!("removed {sha256}"));
+    println!("{} shared components were named by no pack in {}", removed.len(), dir.display());
     Ok(())
 }
 

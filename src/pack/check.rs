@@ -1,6 +1,6 @@
 //! Whether a folder has the structure of a pack.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 use plaudit_onnx::{DType, Dim, Model, ValueInfo};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use super::{
     component::{Axis, Port},
     facts::Facts,
     fault::Faults,
+    files::Files,
     layout,
     manifest::FORMAT,
 };
@@ -28,9 +29,9 @@ pub(super) const TOKENIZER_FILES: [&str; 3] =
     ["tokenizer/tokenizer.json", "tokenizer/vocab.json", "tokenizer/merges.txt"];
 
 /// Reads the configuration files, and what they say of sizes.
-pub(super) fn configurations(folder: &Path, faults: &mut Faults) -> (Configurations, Facts) {
+pub(super) fn configurations(files: &Files, faults: &mut Faults) -> (Configurations, Facts) {
     let read = |name: &'static str| {
-        let value = json(folder, name, faults)?;
+        let value = json(files, name, faults)?;
         if !value.is_object() {
             faults.add(name, "is not a JSON object");
         }
@@ -59,8 +60,8 @@ fn scheduler(config: &Value, faults: &mut Faults) {
     }
 }
 
-fn json(folder: &Path, name: &str, faults: &mut Faults) -> Option<Value> {
-    let text = match fs::read_to_string(folder.join(name)) {
+fn json(files: &Files, name: &str, faults: &mut Faults) -> Option<Value> {
+    let text = match fs::read_to_string(files.path(name)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             faults.add(name, "is missing");
@@ -76,22 +77,22 @@ fn json(folder: &Path, name: &str, faults: &mut Faults) -> Option<Value> {
 }
 
 /// Checks that a tokenizer is there in one of the two forms.
-pub(super) fn tokenizer(folder: &Path, faults: &mut Faults) {
+pub(super) fn tokenizer(files: &Files, faults: &mut Faults) {
     let [whole, vocabulary, merges] = TOKENIZER_FILES;
-    if folder.join(whole).is_file() {
-        json(folder, whole, faults);
+    if files.path(whole).is_file() {
+        json(files, whole, faults);
         return;
     }
-    if json(folder, vocabulary, faults).is_some_and(|value| !value.is_object()) {
+    if json(files, vocabulary, faults).is_some_and(|value| !value.is_object()) {
         faults.add(vocabulary, "is not a JSON object from tokens to ids");
     }
-    if !folder.join(merges).is_file() {
+    if !files.path(merges).is_file() {
         faults.add(merges, format!("is missing, and so is {whole}"));
     }
 }
 
-/// The manifest: whether the files it names are there at their lengths, and whether it names all that count.
-pub(super) fn manifest(folder: &Path, text: &str, faults: &mut Faults) -> Option<Manifest> {
+/// The manifest, if it is one that this version reads.
+pub(super) fn manifest(text: &str, faults: &mut Faults) -> Option<Manifest> {
     let parsed: Result<Manifest, _> = serde_json::from_str(text);
     let manifest = faults.keep(super::MANIFEST, parsed.map_err(|error| format!("is not a manifest: {error}")))?;
     if manifest.format != FORMAT {
@@ -99,19 +100,23 @@ pub(super) fn manifest(folder: &Path, text: &str, faults: &mut Faults) -> Option
         faults.add(super::MANIFEST, fault);
         return None;
     }
-    named(folder, &manifest, faults);
-    complete(folder, &manifest, faults);
     Some(manifest)
 }
 
-fn named(folder: &Path, manifest: &Manifest, faults: &mut Faults) {
+/// Whether the files that the manifest names are there at their lengths, and whether it names all that count.
+pub(super) fn listed(files: &Files, manifest: &Manifest, faults: &mut Faults) {
+    named(files, manifest, faults);
+    complete(files, manifest, faults);
+}
+
+fn named(files: &Files, manifest: &Manifest, faults: &mut Faults) {
     for (path, facts) in manifest.all_files() {
         // `a/../../b` and `/b` would lead out of the pack.
         if path.split('/').any(|part| matches!(part, "" | "." | "..")) || path.contains('\\') {
             faults.add(path, "is named by the manifest but is no path inside the pack");
             continue;
         }
-        match fs::metadata(folder.join(path)) {
+        match fs::metadata(files.path(path)) {
             Ok(found) if found.len() == facts.bytes => {}
             Ok(found) => faults.add(path, format!("has {} bytes; the manifest says {}", found.len(), facts.bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -123,14 +128,14 @@ fn named(folder: &Path, manifest: &Manifest, faults: &mut Faults) {
 }
 
 /// What the pipeline reads has a hash: a file beside the manifest's could be anything. (What is not there is told elsewhere.)
-fn complete(folder: &Path, manifest: &Manifest, faults: &mut Faults) {
-    let there = |name: &str| folder.join(name).is_file();
+fn complete(files: &Files, manifest: &Manifest, faults: &mut Faults) {
+    let there = |name: &str| files.path(name).is_file();
     let graphs = Component::ALL.into_iter().filter(|component| there(&component.graph()));
     let graphs = graphs.map(|component| (component.name(), layout::files(component)));
     let plain = layout::PLAIN_PARTS.map(|(part, files)| (part, files.iter().map(|&name| name.to_owned()).collect()));
-    for (part, files) in graphs.chain(plain) {
+    for (part, names) in graphs.chain(plain) {
         let named = |name: &String| manifest.components.get(part).is_some_and(|entry| entry.files.contains_key(name));
-        for name in files.iter().filter(|name| there(name) && !named(name) && *name != layout::PREPROCESSOR) {
+        for name in names.iter().filter(|name| there(name) && !named(name) && *name != layout::PREPROCESSOR) {
             faults.add(name, format!("is there, but the manifest does not name it as a file of {part}"));
         }
     }
@@ -140,17 +145,17 @@ fn complete(folder: &Path, manifest: &Manifest, faults: &mut Faults) {
 }
 
 /// Reads every graph that is there.
-pub(super) fn graphs(folder: &Path, faults: &mut Faults) -> BTreeMap<Component, Model> {
+pub(super) fn graphs(files: &Files, faults: &mut Faults) -> BTreeMap<Component, Model> {
     let mut models = BTreeMap::new();
     for component in Component::ALL {
         let path = component.graph();
-        if !folder.join(&path).exists() {
+        if !files.path(&path).exists() {
             if component.required() {
                 faults.add(path, "is missing");
             }
             continue;
         }
-        if let Some(model) = faults.keep(&path, Model::read(&folder.join(&path))) {
+        if let Some(model) = faults.keep(&path, Model::read(&files.path(&path))) {
             models.insert(component, model);
         }
     }

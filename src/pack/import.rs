@@ -8,7 +8,7 @@ use std::{
 
 use plaudit_onnx::{Model, edit::Edit};
 
-use super::{Component, Manifest, Pack, PackError, check, fault::Faults, layout, links, prepare, seal};
+use super::{Component, Manifest, Pack, PackError, check, fault::Faults, files::Files, layout, links, prepare, seal};
 use crate::runtime::SessionSettings;
 
 /// Folders of models that this pipeline does not draw with.
@@ -74,9 +74,10 @@ fn read(source: &Path) -> Result<(BTreeMap<Component, Model>, Edits), PackError>
             faults.add(folder, format!("belongs to {kind}; only Stable Diffusion 1 and 2 layouts are supported"));
         }
     }
-    let (_, facts) = check::configurations(source, &mut faults);
-    check::tokenizer(source, &mut faults);
-    let mut models = check::graphs(source, &mut faults);
+    let files = Files::own(source);
+    let (_, facts) = check::configurations(&files, &mut faults);
+    check::tokenizer(&files, &mut faults);
+    let mut models = check::graphs(&files, &mut faults);
     let mut edits = Edits::new();
     for (component, model) in &mut models {
         let made = prepare::for_pipeline(*component, model);
@@ -126,12 +127,12 @@ fn publish(staging: tempfile::TempDir, out: &Path) -> Result<(), PackError> {
 
 /// Temporary folders are private to their maker; a pack is as readable as the user's other folders.
 #[cfg(unix)]
-fn open_to_all(folder: &Path) -> std::io::Result<()> {
+pub(super) fn open_to_all(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
 }
 
 #[cfg(not(unix))]
-fn open_to_all(_: &Path) -> std::io::Result<()> {
+pub(super) fn open_to_all(_: &Path) -> std::io::Result<()> {
     Ok(())
 }

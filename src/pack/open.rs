@@ -10,14 +10,14 @@ use std::{
 use plaudit_onnx::Model;
 use serde_json::Value;
 
-use super::{Component, MANIFEST, Manifest, PackError, check, facts::Facts, fault::Faults, links};
+use super::{Component, MANIFEST, Manifest, PackError, check, facts::Facts, fault::Faults, files::Files, links};
 
 /// A pack whose structure is sound: every file is there, every graph reads and fits its place.
 ///
 /// Weights are mapped, not loaded. What the files *contain* is [`verify`](fn@super::verify)'s concern.
 #[derive(Debug)]
 pub struct Pack {
-    folder: PathBuf,
+    files: Files,
     manifest: Manifest,
     configurations: check::Configurations,
     facts: Facts,
@@ -36,19 +36,31 @@ impl Pack {
         }
         let text = read_manifest(folder)?;
         let mut faults = Faults::default();
-        links::refuse(folder, &mut faults);
-        let manifest = check::manifest(folder, &text, &mut faults);
-        let (configurations, facts) = check::configurations(folder, &mut faults);
-        check::tokenizer(folder, &mut faults);
-        let models = check::graphs(folder, &mut faults);
+        let manifest = check::manifest(&text, &mut faults);
+        let files = match &manifest {
+            Some(manifest) => Files::of(folder, manifest).map_err(PackError::io(folder))?,
+            None => Files::own(folder),
+        };
+        files.folders().into_iter().for_each(|folder| links::refuse(folder, &mut faults));
+        if let Some(manifest) = &manifest {
+            check::listed(&files, manifest, &mut faults);
+        }
+        let (configurations, facts) = check::configurations(&files, &mut faults);
+        check::tokenizer(&files, &mut faults);
+        let models = check::graphs(&files, &mut faults);
         check::signatures(&models, &facts, &mut faults);
         let manifest = faults.none_or(folder, manifest)?.ok_or_else(|| PackError::NotAFolder(folder.to_owned()))?;
-        Ok(Self { folder: folder.to_owned(), manifest, configurations, facts, models })
+        Ok(Self { files, manifest, configurations, facts, models })
     }
 
     /// Where the pack is.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.files.folder()
+    }
+
+    /// Where one of its files is, by its path inside the pack: in the pack's folder, or in the store of shared components.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.files.path(name)
     }
 
     /// What it consists of.
@@ -73,7 +85,8 @@ impl Pack {
 
     /// The folder with the tokenizer's files.
     pub fn tokenizer(&self) -> PathBuf {
-        self.folder.join("tokenizer")
+        let there = check::TOKENIZER_FILES.into_iter().map(|name| self.files.path(name)).find(|path| path.is_file());
+        there.as_deref().and_then(Path::parent).unwrap_or(self.folder()).to_owned()
     }
 
     /// `scheduler/scheduler_config.json`.

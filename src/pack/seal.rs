@@ -11,7 +11,7 @@ use plaudit_onnx::{Model, Tensor, edit::Edit};
 
 use super::{
     Component, Edits, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, TOLERANCE_F32,
-    check, fault::Faults, golden, hash, layout, links,
+    check, fault::Faults, files::Files, golden, hash, layout, links,
 };
 use crate::runtime::SessionSettings;
 
@@ -33,9 +33,10 @@ pub fn seal(
 ) -> Result<Manifest, PackError> {
     let mut faults = Faults::default();
     links::refuse(folder, &mut faults);
-    let (_, facts) = check::configurations(folder, &mut faults);
-    check::tokenizer(folder, &mut faults);
-    let models = check::graphs(folder, &mut faults);
+    let files = Files::own(folder);
+    let (_, facts) = check::configurations(&files, &mut faults);
+    check::tokenizer(&files, &mut faults);
+    let models = check::graphs(&files, &mut faults);
     check::signatures(&models, &facts, &mut faults);
     faults.none_or(folder, ())?;
 

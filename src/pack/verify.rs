@@ -35,7 +35,7 @@ pub fn verify(
 fn hashes(pack: &Pack, faults: &mut Faults, progress: &mut impl FnMut(&str)) {
     for (path, facts) in pack.manifest().all_files() {
         progress(path);
-        match hash::file(&pack.folder().join(path)) {
+        match hash::file(&pack.path(path)) {
             Ok((found, _)) if found == facts.sha256 => {}
             Ok((found, _)) => faults.add(path, format!("has SHA-256 {found}; the manifest says {}", facts.sha256)),
             Err(error) => faults.add(path, error.to_string()),
