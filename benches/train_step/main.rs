@@ -24,8 +24,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [8, 32])]
     batch: Vec<usize>,
     /// Rows of our graph; a larger batch is several runs for one update.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 4)]
     rows: usize,
+    /// Sessions of ours that run side by side; each has its share of the threads.
+    #[arg(long, default_value_t = 2)]
+    lanes: usize,
     /// Steps of each side.
     #[arg(long, default_value_t = 20)]
     steps: usize,
@@ -61,8 +64,9 @@ fn main() -> Result<()> {
 fn compare(arguments: &Arguments, batch: usize) -> Result<()> {
     let rows = arguments.rows.min(batch);
     println!(
-        "batch {batch} (ours: {} × {rows} rows), {} threads, {} steps",
+        "batch {batch} (ours: {} × {rows} rows, {} at once), {} threads, {} steps",
         batch / rows,
+        lanes(arguments, batch),
         arguments.threads,
         arguments.steps
     );
@@ -81,10 +85,17 @@ fn compare(arguments: &Arguments, batch: usize) -> Result<()> {
     Ok(())
 }
 
+/// Lanes that have work, each with a thread at least.
+fn lanes(arguments: &Arguments, batch: usize) -> usize {
+    arguments.lanes.min(batch / arguments.rows.min(batch)).min(arguments.threads).max(1)
+}
+
 fn our_command(arguments: &Arguments, batch: usize) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--worker").arg("--unet").arg(&arguments.unet);
-    for (flag, value) in [("--batch", batch), ("--rows", arguments.rows.min(batch)), ("--threads", arguments.threads)] {
+    let rows = arguments.rows.min(batch);
+    let lanes = lanes(arguments, batch);
+    for (flag, value) in [("--batch", batch), ("--rows", rows), ("--lanes", lanes), ("--threads", arguments.threads)] {
         command.arg(flag).arg(value.to_string());
     }
     if let Some(path) = &arguments.profile {

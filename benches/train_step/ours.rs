@@ -65,9 +65,11 @@ fn trainer(arguments: &Arguments, batch: usize) -> Result<Trainer> {
     let sizes = [("batch", rows), ("height", LATENT), ("width", LATENT), ("sequence", TOKENS)];
     let dims = sizes.into_iter().map(|(name, size)| (name.to_owned(), size)).collect();
     let graph = TrainGraph::build(noise_prediction(&arguments.unet)?, &Selection::All, &dims)?;
-    let settings = TrainerSettings { micro_batches: batch / rows, ..TrainerSettings::new(Schedule::constant(RATE)) };
+    let lanes = arguments.lanes;
+    let settings =
+        TrainerSettings { micro_batches: batch / rows, lanes, ..TrainerSettings::new(Schedule::constant(RATE)) };
     let session = SessionSettings {
-        threads: arguments.threads,
+        threads: arguments.threads / lanes,
         profile: arguments.profile.clone(),
         ..SessionSettings::default()
     };

@@ -22,7 +22,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     checkpoint::{self, CheckpointError},
     report::{Curve, CurveError, Line, Metrics, MetricsError},
-    step::{StepError, StepReport, Trainer},
+    step::{Checkpointed, StepError, StepReport},
 };
 
 /// How often the curve is drawn anew.
@@ -101,7 +101,7 @@ impl Run {
     ///
     /// # Errors
     /// If the directory cannot be used, or its checkpoints are damaged or of other parameters.
-    pub fn open(settings: RunSettings, trainer: &mut Trainer) -> Result<Self, RunError> {
+    pub fn open(settings: RunSettings, trainer: &mut impl Checkpointed) -> Result<Self, RunError> {
         let directory = &settings.directory;
         let created = std::fs::create_dir_all(directory);
         created.map_err(|source| RunError::Directory { path: directory.clone(), source })?;
@@ -122,7 +122,7 @@ impl Run {
     }
 
     /// Whether all steps are done.
-    pub fn is_done(&self, trainer: &Trainer) -> bool {
+    pub fn is_done(&self, trainer: &impl Checkpointed) -> bool {
         trainer.steps() >= self.settings.steps
     }
 
@@ -130,7 +130,7 @@ impl Run {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn record(&mut self, trainer: &Trainer, report: &StepReport) -> Result<(), RunError> {
+    pub fn record(&mut self, trainer: &impl Checkpointed, report: &StepReport) -> Result<(), RunError> {
         let StepReport { step, loss, grad_norm, learning_rate, seconds, ref extra } = *report;
         self.metrics.write(&Line { step, loss, grad_norm, learning_rate, extra: extra.clone() })?;
         self.curve.push(step, loss);
@@ -150,7 +150,7 @@ impl Run {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn checkpoint(&mut self, trainer: &Trainer) -> Result<(), RunError> {
+    pub fn checkpoint(&mut self, trainer: &impl Checkpointed) -> Result<(), RunError> {
         // Metrics first: a checkpoint must not speak of lines that a power failure can take back.
         let bytes = self.metrics.sync()?;
         trainer.save(&checkpoints(&self.settings.directory), bytes)?;
@@ -162,7 +162,7 @@ impl Run {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finish(mut self, trainer: &Trainer) -> Result<(), RunError> {
+    pub fn finish(mut self, trainer: &impl Checkpointed) -> Result<(), RunError> {
         if trainer.steps() > self.saved {
             self.checkpoint(trainer)?;
         }

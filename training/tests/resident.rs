@@ -4,10 +4,11 @@ mod support;
 
 use plaudit::runtime::View;
 use plaudit_training::{
+    checkpoint::latest,
     random::Random,
-    step::{ResidentTrainer, Selection, StepError, TrainerSettings, Which},
+    step::{Checkpointed, Lora, ResidentTrainer, Selection, StepError, Trainer, TrainerSettings, Which},
 };
-use support::{BATCH, IN, OUT, fill, graph, session, settings, trainer};
+use support::{BATCH, IN, OUT, fill, graph, regression, session, settings, trainer};
 
 const STEPS: usize = 8;
 /// Relative to 1, after eight steps of f32 arithmetic in another order.
@@ -38,6 +39,68 @@ fn device_tensors_take_the_host_trainers_steps() {
             assert!(worst <= TOLERANCE, "{which:?} {name}: {worst:e}");
         }
     }
+}
+
+/// A step on a batch of the trainer's own generator.
+fn step(trainer: &mut ResidentTrainer) {
+    let (random, position) = trainer.source();
+    let mut x = vec![0.0; BATCH * IN];
+    random.fill_normal(&mut x);
+    *position += BATCH as u64;
+    let y: Vec<f32> = x.chunks(IN).flat_map(|row| [row[0], row[1] - row[2], row[3]]).collect();
+    trainer.step(&[("x", View::new(&[BATCH, IN], &x)), ("y", View::new(&[BATCH, OUT], &y))]).unwrap();
+}
+
+fn device(selection: &Selection) -> ResidentTrainer {
+    ResidentTrainer::new(graph(selection, BATCH), &session(), settings()).unwrap()
+}
+
+#[test]
+fn a_run_on_the_device_goes_on_from_its_checkpoint_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = device(&Selection::All);
+    (0..STEPS).for_each(|_| step(&mut whole));
+    whole.save(folder.path(), 0).unwrap();
+    let mut resumed = device(&Selection::All);
+    assert_eq!(resumed.restore(latest(folder.path()).unwrap().unwrap()).unwrap(), Vec::<String>::new());
+    assert_eq!((resumed.steps(), *resumed.source().1), (STEPS as u64, (STEPS * BATCH) as u64));
+    for trainer in [&mut whole, &mut resumed] {
+        (0..STEPS).for_each(|_| step(trainer));
+    }
+    for which in [Which::Current, Which::Average] {
+        assert!(whole.weights(which).unwrap() == resumed.weights(which).unwrap(), "{which:?}");
+    }
+}
+
+#[test]
+fn a_run_can_change_its_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut host = trainer(settings());
+    (0..STEPS).for_each(|_| drop(host.step(fill).unwrap()));
+    host.save(folder.path(), 0).unwrap();
+    let mut there = device(&Selection::All);
+    assert_eq!(there.restore(latest(folder.path()).unwrap().unwrap()).unwrap(), Vec::<String>::new());
+    assert!(there.weights(Which::Average).unwrap() == host.weights(Which::Average));
+    there.save(folder.path(), 0).unwrap();
+    let mut back = trainer(settings());
+    back.restore(latest(folder.path()).unwrap().unwrap()).unwrap();
+    let next = [&mut host, &mut back].map(|trainer| trainer.step(fill).unwrap());
+    assert_eq!((next[0].loss.to_bits(), next[0].step), (next[1].loss.to_bits(), next[1].step));
+    assert!(host.weights(Which::Average) == back.weights(Which::Average));
+}
+
+#[test]
+fn low_rank_corrections_are_merged_into_the_weights() {
+    let lora = Selection::Lora(Lora { rank: 2, alpha: 2.0, seed: 3 });
+    let (mut there, mut here) = (device(&lora), Trainer::new(graph(&lora, BATCH), &session(), settings()).unwrap());
+    (0..STEPS).for_each(|_| step(&mut there));
+    let folder = tempfile::tempdir().unwrap();
+    there.save(folder.path(), 0).unwrap();
+    here.restore(latest(folder.path()).unwrap().unwrap()).unwrap();
+    let mut models = [(); 2].map(|()| regression());
+    assert!(there.apply(&mut models[0], "", Which::Current).unwrap() > 0);
+    here.apply(&mut models[1], "", Which::Current);
+    assert!(models[0] == models[1] && models[0] != regression());
 }
 
 #[test]

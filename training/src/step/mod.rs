@@ -17,5 +17,5 @@ pub use graph::{LOSS, Parameter, TrainGraph};
 pub use lora::{Adapter, adapt};
 pub use resident::ResidentTrainer;
 pub use selection::{Lora, Selection, is_parameter, modules};
-pub use snapshot::Which;
+pub use snapshot::{Checkpointed, Which};
 pub use trainer::{Batch, StepReport, Trainer, TrainerSettings};

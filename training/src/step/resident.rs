@@ -6,21 +6,23 @@ use indexmap::IndexMap;
 use plaudit::runtime::{DeviceTensor, ResidentSession, Session, SessionSettings, View};
 use plaudit_onnx::{DType, Tensor, ValueInfo};
 
-use super::{LOSS, Parameter, StepError, StepReport, TrainGraph, TrainerSettings, Which};
-use crate::optim::{AdamW, GRAD_NORM, SCALARS, Updated, update_graph};
-
-/// State of each parameter, in the update graph's words; the last only where an average is kept.
-const STATE: [&str; 4] = ["weight", "first", "second", "average"];
+use super::{Adapter, LOSS, Parameter, StepError, StepReport, TrainGraph, TrainerSettings, Which, snapshot::KINDS};
+use crate::{
+    optim::{AdamW, GRAD_NORM, SCALARS, Updated, update_graph},
+    random::Random,
+};
 
 /// A trainer over device tensors.
 #[derive(Debug)]
 pub struct ResidentTrainer {
     step: ResidentSession,
     update: ResidentSession,
-    settings: TrainerSettings,
-    parameters: Vec<Parameter>,
-    /// By parameter, then as [`STATE`].
-    state: Vec<Vec<Double>>,
+    pub(super) settings: TrainerSettings,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) adapters: Vec<Adapter>,
+    pub(super) fingerprint: String,
+    /// By parameter, then as [`KINDS`].
+    pub(super) state: Vec<Vec<Double>>,
     /// What a batch is uploaded to.
     inputs: IndexMap<String, DeviceTensor>,
     scalars: Vec<DeviceTensor>,
@@ -28,13 +30,16 @@ pub struct ResidentTrainer {
     logged: IndexMap<String, DeviceTensor>,
     // Bound once; kept because the bindings point into them.
     _gradients: Vec<DeviceTensor>,
-    steps: u64,
+    pub(super) steps: u64,
+    pub(super) position: u64,
+    pub(super) random: Random,
+    pub(super) seconds: f64,
 }
 
 /// Two tensors that change roles with each step.
 #[derive(Debug)]
-struct Double {
-    now: DeviceTensor,
+pub(super) struct Double {
+    pub(super) now: DeviceTensor,
     next: DeviceTensor,
 }
 
@@ -56,7 +61,7 @@ impl ResidentTrainer {
         if settings.micro_batches != 1 {
             return Err(StepError::MicroBatches { asked: settings.micro_batches });
         }
-        let TrainGraph { model, parameters, start, .. } = graph;
+        let TrainGraph { model, parameters, start, adapters, fingerprint } = graph;
         let step = ResidentSession::new(Session::from_model(&model, session)?)?;
         let updated = parameters.iter().map(|parameter| Updated {
             name: parameter.name.clone(),
@@ -77,10 +82,15 @@ impl ResidentTrainer {
             logged: IndexMap::new(),
             _gradients: Vec::new(),
             steps: 0,
+            position: 0,
+            random: Random::new(settings.seed),
+            seconds: 0.0,
             step,
             update,
             settings,
             parameters,
+            adapters,
+            fingerprint,
         };
         trainer.bind_what_stays()?;
         Ok(trainer)
@@ -138,7 +148,13 @@ impl ResidentTrainer {
         self.state.iter_mut().flatten().for_each(|double| std::mem::swap(&mut double.now, &mut double.next));
         self.steps += 1;
         let seconds = began.elapsed().as_secs_f64();
+        self.seconds += seconds;
         Ok(StepReport { step: self.steps, loss, grad_norm, learning_rate, seconds, extra })
+    }
+
+    /// The run's generator and its position in the data, in any unit; both are part of a checkpoint.
+    pub fn source(&mut self) -> (&mut Random, &mut u64) {
+        (&mut self.random, &mut self.position)
     }
 
     /// Clipping happens in the update graph, so the norm given here is none.
@@ -155,7 +171,7 @@ impl ResidentTrainer {
     fn bind_state(&mut self) -> Result<(), StepError> {
         for (parameter, doubles) in self.parameters.iter().zip(&mut self.state) {
             self.step.bind_input(&parameter.name, &doubles[0].now)?;
-            for (kind, double) in STATE.iter().zip(doubles) {
+            for (kind, double) in KINDS.iter().zip(doubles) {
                 self.update.bind_input(&format!("{kind}/{}", parameter.name), &double.now)?;
                 self.update.bind_output(&format!("new/{kind}/{}", parameter.name), &mut double.next)?;
             }
@@ -173,25 +189,25 @@ impl ResidentTrainer {
         scalars.map(value).collect()
     }
 
-    /// The trained weights by name, copied to the host.
+    /// The trained weights by name, copied to the host. After a LoRA run these are the factors; [`ResidentTrainer::apply`] merges them.
     ///
     /// # Errors
     /// If a copy fails.
     pub fn weights(&self, which: Which) -> Result<IndexMap<String, Tensor>, StepError> {
         let named = self.parameters.iter().zip(&self.state);
         let download = |(parameter, doubles): (&Parameter, &Vec<Double>)| {
-            let average = doubles.get(STATE.len() - 1).filter(|_| which == Which::Average);
+            let average = doubles.get(KINDS.len() - 1).filter(|_| which == Which::Average);
             Ok((parameter.name.clone(), average.unwrap_or(&doubles[0]).now.download()?))
         };
         named.map(download).collect()
     }
 }
 
-/// A parameter's tensors as [`STATE`] lists them.
+/// A parameter's tensors as [`KINDS`] lists them.
 fn state(session: &Session, start: &Tensor, averaged: bool) -> Result<Vec<Double>, StepError> {
     let zeros = Tensor::f32(&start.shape, &vec![0.0; start.len()]);
     let starts = [start, &zeros, &zeros, start];
-    let kept = if averaged { STATE.len() } else { STATE.len() - 1 };
+    let kept = if averaged { KINDS.len() } else { KINDS.len() - 1 };
     starts[..kept].iter().map(|start| Double::new(session, start)).collect()
 }
 
