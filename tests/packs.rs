@@ -14,7 +14,7 @@ use plaudit::{
     },
     runtime::{Session, SessionSettings},
 };
-use plaudit_onnx::{DType, Tensor};
+use plaudit_onnx::{Attribute, DType, Model, Node, Tensor};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -205,6 +205,29 @@ fn the_bundled_pack_is_what_its_manifest_says() {
     let pack = Pack::open(&folder).unwrap();
     let distances = verify(&pack, &SessionSettings::default(), |_| ()).unwrap();
     assert_eq!(distances.len(), pack.components().count());
+}
+
+/// As optimum exported them before 2.0.
+#[test]
+fn an_export_with_narrow_token_ids_becomes_the_same_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (export, out) = (folder.path().join("export"), folder.path().join("out"));
+    copy(&golden("tiny_sd"), &export);
+    let mut model = Model::read(&export.join("text_encoder/model.onnx")).unwrap();
+    let graph = &mut model.graph;
+    graph.redirect("input_ids", "wide");
+    let cast = Node::new("Cast", &["input_ids"], &["wide"]).with("to", Attribute::Int(DType::I64.onnx()));
+    graph.nodes.insert(0, cast);
+    graph.inputs[0].dtype = DType::I32;
+    fs::remove_dir_all(export.join("text_encoder")).unwrap();
+    model.write(&export.join("text_encoder")).unwrap();
+    copy(&golden("tiny_sd/text_encoder"), &folder.path().join("kept"));
+    fs::copy(folder.path().join("kept/config.json"), export.join("text_encoder/config.json")).unwrap();
+    let imported = import(&export, &out, &SessionSettings::default(), |_| ()).unwrap();
+    assert_eq!(imported.edits[&Component::TextEncoder][0].label, "input_ids as i64");
+    let (_plain, plain) = tiny_pack();
+    let [narrow, wide] = [&out, &plain].map(|pack| fs::read(pack.join(GOLDEN)).unwrap());
+    assert!(narrow == wide, "golden outputs are bit for bit those of the export with wide ids");
 }
 
 #[test]

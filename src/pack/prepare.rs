@@ -2,7 +2,7 @@
 
 use plaudit_onnx::{
     Model,
-    edit::{Edit, EditError, timestep_per_row, weight_names, zero_additions},
+    edit::{Edit, EditError, timestep_per_row, weight_names, wide_ids, zero_additions},
 };
 
 use super::Component;
@@ -11,6 +11,7 @@ use super::Component;
 ///
 /// - Weights that PyTorch's older exporter left nameless get their modules' names.
 /// - A denoiser's `timestep` becomes f32 \[batch\], for rows at different steps.
+/// - Token ids become i64.
 /// - Additions that are multiplied by zero go.
 ///
 /// # Errors
@@ -26,6 +27,7 @@ pub(super) fn for_pipeline(component: Component, model: &mut Model) -> Result<Ve
     if component == Component::Unet && model.graph.inputs.iter().any(|input| input.name == "timestep") {
         apply(timestep_per_row(&model.graph, "timestep", "sample")?, model)?;
     }
+    apply(wide_ids(&model.graph, "input_ids"), model)?;
     apply(zero_additions(&model.graph), model)?;
     Ok(done)
 }

@@ -3,6 +3,7 @@
 //! The functions here look at a model and say what to change; [`Edit::apply`] changes it, whole or not at all.
 
 mod half;
+mod ids;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::fmt::{self, Display, Formatter};
 use crate::{Model, Node, Problems, Tensor, ValueInfo};
 
 pub use half::{FULL_PRECISION, half_precision};
+pub use ids::wide_ids;
 pub use names::{promote, rename, weight_names};
 pub use timestep::timestep_per_row;
 pub use zero::zero_additions;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Edit, EditError, FULL_PRECISION, Step, half_precision, promote, rename, timestep_per_row, weight_names,
+    Edit, EditError, FULL_PRECISION, Step, half_precision, promote, rename, timestep_per_row, weight_names, wide_ids,
     zero_additions,
 };
 use crate::{Attribute, DType, Dim, Model, Node, Tensor, ValueInfo};
@@ -182,4 +182,18 @@ fn control_flow_is_refused() {
 fn an_edit_prints_its_label_and_steps() {
     let edit = rename([("a", "b")]);
     assert_eq!(edit.to_string(), "other names\n  rename a to b\n");
+}
+
+#[test]
+fn narrow_ids_become_wide_and_are_cast_back() {
+    let mut model = Model::new("embedding", 18);
+    model.graph.inputs = vec![ValueInfo::fixed("ids", DType::I32, &[1, 4])];
+    model.graph.outputs = vec![ValueInfo::fixed("y", DType::F32, &[1, 4, 2])];
+    model.graph.initializers.insert("table".to_owned(), Tensor::f32(&[3, 2], &[0.0; 6]));
+    model.graph.nodes = vec![Node::new("Gather", &["table", "ids"], &["y"])];
+    wide_ids(&model.graph, "ids").apply(&mut model).unwrap();
+    assert_eq!(model.graph.inputs, [ValueInfo::fixed("ids", DType::I64, &[1, 4])]);
+    assert_eq!(ops(&model), ["Cast", "Gather"]);
+    assert_eq!(model.graph.nodes[1].inputs, ["table", "ids/i32"]);
+    assert!(wide_ids(&model.graph, "ids").is_empty() && wide_ids(&model.graph, "other").is_empty());
 }
