@@ -1,9 +1,21 @@
 #!/usr/bin/env bash
-# Every figure of the README, beside its peers. PYTHON: one with requirements-dev.txt; OPTIMUM_PYTHON: one with optimum-onnx==0.1.0 and diffusers
-# (it holds an older transformers, so an environment of its own); without the latter that side is left out.
+# Every figure of the README, beside its peers: about an hour on two quiet cores. Names of parts run only those:
+#   benches/run.sh generate train engine serve promises
+# PYTHON: one with requirements-dev.txt (and fastapi, uvicorn, httpx for `serve`). OPTIMUM_PYTHON: one with optimum-onnx==0.1.0 and diffusers (it holds an older
+# transformers, so an environment of its own), and fastapi, uvicorn; without it that side is left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+optimum=${OPTIMUM_PYTHON:+--optimum-python "$OPTIMUM_PYTHON"}
 cargo build --release --quiet
-"$python" benches/generate/compare.py --plaudit target/release/plaudit ${OPTIMUM_PYTHON:+--optimum-python "$OPTIMUM_PYTHON"}
-cargo bench --quiet -p plaudit-training --bench train_step -- --python "$python"
+for part in ${*:-generate train engine serve promises}; do
+  printf '\n## %s\n\n' "$part"
+  case $part in
+    generate) "$python" benches/generate/compare.py --plaudit target/release/plaudit $optimum ;;
+    train) cargo bench --quiet -p plaudit-training --bench train_step -- --python "$python" ;;
+    engine) cargo bench --quiet -p plaudit --bench engine ;;
+    serve) "$python" benches/serve/compare.py --plaudit target/release/plaudit $optimum ;;
+    promises) "$python" benches/promises/run.py ;;
+    *) echo "no part $part" >&2; exit 1 ;;
+  esac
+done

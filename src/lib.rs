@@ -12,4 +12,5 @@ mod python_json;
 pub mod runtime;
 pub mod settings;
 pub mod store;
+pub mod traces;
 pub mod web;
