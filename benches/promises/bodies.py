@@ -13,7 +13,11 @@ import httpx
 import watch
 
 POST = "POST /v1/images/generations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+# So many answers do not fit into the buffers of a connection.
+ASKED_OFTEN = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 400
+KINDS, UNREAD = 5, 4
 BODY_SECONDS = 10
+WRITE_SECONDS = 30
 PLAIN_REQUESTS = 60
 
 
@@ -29,7 +33,7 @@ def latencies(server, count: int) -> list[float]:
 
 
 def drippers(setting):
-    """Clients that send nothing, a byte of the head a second, of a body of known length, or of a chunked one."""
+    """Clients that send nothing, a byte of the head a second, of a body of known length, or of a chunked one, or ask for much and read nothing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     count = setting.count(1000)
@@ -38,10 +42,10 @@ def drippers(setting):
         alone = latencies(server, PLAIN_REQUESTS)
         sockets = [socket.create_connection(server.address) for _ in range(count)]
         opened = time.perf_counter()
-        begin = ["", POST, POST + "Content-Length: 500\r\n\r\n{", POST + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"]
+        begin = ["", POST, POST + "Content-Length: 500\r\n\r\n{", POST + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", ASKED_OFTEN]
         for at, connection in enumerate(sockets):
             connection.setblocking(False)
-            connection.send(begin[at % 4].encode())
+            connection.send(begin[at % KINDS].encode())
         ended, stop = {}, threading.Event()
         dripping = threading.Thread(target=drip, args=(sockets, opened, ended, stop))
         dripping.start()
@@ -51,11 +55,20 @@ def drippers(setting):
         stop.set()
         dripping.join()
         [connection.close() for connection in sockets]
-    bodies = [ended.get(at, float("inf")) for at in range(count) if at % 4 >= 2]
+    bodies = [ended.get(at, float("inf")) for at in range(count) if at % KINDS in (2, 3)]
+    unread = [ended.get(at, float("inf")) for at in range(count) if at % KINDS == UNREAD]
     ratio = watch.quantile(company, 0.99) / watch.quantile(alone, 0.99)
     yield f"others' p99 beside {count} of them, against alone", f"{ratio:.2f}×", "1.5×", ratio <= 1.5
     yield "longest life of a dripped body", f"{max(bodies):.1f} s", f"{BODY_SECONDS} s and closing", max(bodies) <= BODY_SECONDS + 5
+    yield "longest life of a connection that reads nothing of its answers", f"{max(unread):.1f} s", f"{WRITE_SECONDS} s and closing", max(unread) <= WRITE_SECONDS + 30
     yield "drippers of all kinds that are gone in the end", f"{len(ended)} of {count}", "all", len(ended) == count
+
+
+def closed(connection) -> bool:
+    """Whether the kernel knows that the other side has reset the connection or closed it."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    established = 1
+    return info[0] != established
 
 
 def drip(sockets, opened, ended, stop) -> None:
@@ -63,6 +76,11 @@ def drip(sockets, opened, ended, stop) -> None:
     while not stop.wait(1):
         for at, connection in enumerate(sockets):
             if at in ended:
+                continue
+            if at % KINDS == UNREAD:
+                # Only the peer's end can be asked after without reading.
+                if closed(connection):
+                    ended[at] = time.perf_counter() - opened
                 continue
             with contextlib.suppress(BlockingIOError):
                 try:
@@ -75,8 +93,8 @@ def drip(sockets, opened, ended, stop) -> None:
                     ended[at] = time.perf_counter() - opened
                     continue
                 try:
-                    if at % 4:
-                        connection.send(b"1\r\n \r\n" if at % 4 == 3 else b" ")
+                    if at % KINDS:
+                        connection.send(b"1\r\n \r\n" if at % KINDS == 3 else b" ")
                 except (BrokenPipeError, ConnectionResetError):
                     ended[at] = time.perf_counter() - opened
 
@@ -118,6 +136,16 @@ def png(width: int, height: int, extra: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+def cmyk(side: int) -> bytes:
+    """The head of a JPEG of four components, and no data."""
+    components = b"".join(bytes([number, 0x11, 0]) for number in range(1, 5))
+    frame = struct.pack(">BHHB", 8, side, side, 4) + components
+    scan = bytes([4]) + b"".join(bytes([number, 0]) for number in range(1, 5)) + b"\x00\x3f\x00"
+    segment = lambda marker, content: bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content  # noqa: E731
+    tables = segment(0xDB, bytes([0]) + bytes([1] * 64)) + segment(0xC4, bytes([0]) + bytes([0] * 16)) + segment(0xC4, bytes([0x10]) + bytes([0] * 16))
+    return b"\xff\xd8" + tables + segment(0xC0, frame) + segment(0xDA, scan) + b"\xff\xd9"
+
+
 def bombs(setting):
     """Files that are small on the wire and large in memory."""
     text = zlib.compress(b"a" * (64 << 20), 9)
@@ -127,6 +155,7 @@ def bombs(setting):
         "PNG of 16384²": png(16384, 16384),
         "PNG with 64 MiB of compressed text": png(64, 64, zipped),
         "GIF of 65535²": b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\x00\x00\x00;",
+        "CMYK JPEG of 16384²": cmyk(16384),
         "JPEG cut off": b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00",
         "WebP cut off": b"RIFF\xff\xff\xff\x7fWEBPVP8L\xff\xff\xff\x7f\x2f\xff\xff\xff\x0f",
     }

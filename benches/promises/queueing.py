@@ -37,6 +37,9 @@ def overload(setting):
     share = row_steps(rushed) / rushed.seconds / usual
     yield f"work done in time for {len(rushed.answers)} requests at {OVERLOAD:g}× of {throughput:.1f}/s, against without overload", f"{share:.1%}", "95 %", share >= 0.95
     yield f"p99 of {len(refused)} refusals", f"{p99 * 1e3:.0f} ms", "50 ms", p99 <= 0.05
+    counts = {status: sum(answer.status == status for answer in rushed.answers) for status in sorted({answer.status for answer in rushed.answers})}
+    others = [status for status in counts if status not in (0, 200, 429, 503, 504)]
+    yield f"answers by status (0: its client left, 504: stopped at its deadline) {counts}", f"{len(others)} others", "none", not others
     yield "refusals with Retry-After; the server draws afterwards", f"{told}; {alive}", "all; yes", told and alive
 
 

@@ -2,8 +2,10 @@
 
 import signal
 import statistics
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import httpx
 
@@ -12,7 +14,7 @@ import watch
 
 STARTS = 5
 STEADY = 20
-HELD = 12
+HELD = 50
 MIX = [2, 4, 20]
 SOAK_CLIENTS = 4
 BAND_MIB_AN_HOUR = 1.0
@@ -32,29 +34,55 @@ def warm(setting):
 
 
 def shutdown(setting):
-    """SIGTERM with pictures in flight: all of them are answered, and kept jobs are there after a restart (tests/api/stopping.rs)."""
-    with watch.serving(setting) as server:
-        server.draw()
-        statuses, threads = [], []
-        for at in range(HELD):
-            work = threading.Thread(target=lambda seed=at: statuses.append(server.draw(seed=seed).status_code))
-            work.start()
-            threads.append(work)
-        time.sleep(0.3)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
-        began, refused = time.perf_counter(), ""
-        try:
-            refused = str(httpx.post(f"{server.url}/v1/images/generations", json=watch.body(2), timeout=5).status_code)
-        except httpx.TransportError:
-            refused = "no connection"
-        late = time.perf_counter() - began
-        [work.join() for work in threads]
-        server.process.wait(60)
-        code = server.process.returncode
-    done = statuses.count(200)
-    yield f"of {HELD} in flight at SIGTERM answered with a picture; exit status", f"{done}; {code}", f"{HELD}; 0", done == HELD and code == 0
+    """SIGTERM with pictures in flight and kept jobs queued: the former are answered, the latter are there after a restart."""
+    count = setting.count(HELD)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        with watch.serving(setting, data=data) as server:
+            server.draw()
+            # One caller, so that the next process knows whose jobs these are.
+            caller = httpx.Client(base_url=server.url, timeout=120)
+            caller.get("/")
+            kept = [kept_job(caller, at) for at in range(count)]
+            statuses, threads = [], []
+            for at in range(count):
+                work = threading.Thread(target=lambda seed=at: statuses.append(server.draw(seed=seed).status_code))
+                work.start()
+                threads.append(work)
+            time.sleep(0.5)
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+            began, refused = time.perf_counter(), ""
+            try:
+                refused = str(httpx.post(f"{server.url}/v1/images/generations", json=watch.body(2), timeout=5).status_code)
+            except httpx.TransportError:
+                refused = "no connection"
+            late = time.perf_counter() - began
+            [work.join() for work in threads]
+            server.process.wait(60)
+            code = server.process.returncode
+        with watch.serving(setting, data=data) as server:
+            caller.base_url = server.url
+            states = wait_for_ends(caller, kept)
+    done, completed = statuses.count(200), states.count("completed")
+    yield f"of {count} in flight at SIGTERM answered with a picture; exit status", f"{done}; {code}", f"{count}; 0", done == count and code == 0
+    yield f"of {count} kept jobs completed, at last after a restart", str(completed), str(count), completed == count
     yield "a new request then", f"{refused} in {late * 1e3:.0f} ms", "refused in 500 ms", refused in ("503", "no connection") and late < 0.5
+
+
+def kept_job(caller: httpx.Client, seed: int) -> str:
+    answer = caller.post("/v1/jobs", json=watch.body(20, seed=seed) | {"keep": True})
+    return answer.raise_for_status().json()["id"]
+
+
+def wait_for_ends(caller: httpx.Client, kept: list[str]) -> list[str]:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        states = [caller.get(f"/v1/jobs/{job}").json().get("state") for job in kept]
+        if not {"queued", "running"} & set(states):
+            break
+        time.sleep(0.5)
+    return states
 
 
 def soak(setting):

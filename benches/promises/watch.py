@@ -46,8 +46,8 @@ def body(steps: int, **fields) -> dict:
 
 
 @contextlib.contextmanager
-def serving(setting, *options: str):
-    with server.serving(setting.binary, *OPEN, *options, with_key=False) as (url, _, process):
+def serving(setting, *options: str, data: Path | None = None):
+    with server.serving(setting.binary, *OPEN, *options, with_key=False, data=data) as (url, _, process):
         yield Watched(url, process)
 
 

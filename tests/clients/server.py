@@ -40,10 +40,10 @@ def make_key(binary: Path, data: Path) -> str:
 
 
 @contextlib.contextmanager
-def serving(binary: Path, *options: str, with_key: bool = True):
-    """The address and key of a server that is ready."""
+def serving(binary: Path, *options: str, with_key: bool = True, data: Path | None = None):
+    """The address and key of a server that is ready; its data directory is new and removed, unless one is given."""
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
+        data = data or Path(folder) / "data"
         key = make_key(binary, data) if with_key else ""
         address = f"127.0.0.1:{free_port()}"
         log = (Path(folder) / "log").open("w+")
