@@ -4,44 +4,101 @@ use std::time::Duration;
 
 /// Weight of the newest call in the running mean.
 const NEWEST: f64 = 0.1;
+/// A call that takes more than this many times what the mean expects counts as that: one page fault storm must not rule the
+/// mean for fifty calls. A denoiser that really became slower gets there within a few calls, as the mean itself moves.
+const SLOWEST: f64 = 8.0;
 
-/// Row-steps a second of a busy denoiser, as a running mean over calls.
+/// Row-steps a second of a busy denoiser, as a running mean over calls and as the best that it has shown.
+///
+/// The mean tells how long work takes beside other work. It is stale where the last calls were slow and nothing runs since;
+/// [`Rate::fastest`] is not: no later call can make it wrong, so what it refuses can really not be done.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     rows: f64,
     seconds: f64,
+    fastest: Option<f64>,
 }
 
 impl Rate {
     /// A call served `rows` rows.
     pub(super) fn record(&mut self, rows: usize, took: Duration) {
-        self.rows += NEWEST * (rows as f64 - self.rows);
-        self.seconds += NEWEST * (took.as_secs_f64() - self.seconds);
+        let (rows, mut seconds) = (rows as f64, took.as_secs_f64());
+        if seconds > 0.0 {
+            let rate = rows / seconds;
+            self.fastest = Some(self.fastest.map_or(rate, |fastest| fastest.max(rate)));
+        }
+        if let Some(rate) = self.per_second() {
+            // Small calls are slower by the row: a call may take at least as long as others do.
+            seconds = seconds.min(SLOWEST * (rows / rate).max(self.seconds));
+        }
+        self.rows += NEWEST * (rows - self.rows);
+        self.seconds += NEWEST * (seconds - self.seconds);
     }
 
-    /// `None` before the first call.
+    /// The mean; `None` before the first call.
     pub(super) fn per_second(&self) -> Option<f64> {
         (self.seconds > 0.0).then(|| self.rows / self.seconds)
     }
 
-    /// How long so many row-steps take; nothing is known before the first call.
-    pub(super) fn time_for(&self, row_steps: u64) -> Duration {
-        self.per_second().map_or(Duration::ZERO, |rate| Duration::from_secs_f64(row_steps as f64 / rate))
+    /// Of the fastest call since the start; `None` before the first.
+    pub(super) fn fastest(&self) -> Option<f64> {
+        self.fastest
     }
+
+    /// How long so many row-steps take by the mean; nothing is known before the first call.
+    pub(super) fn time_for(&self, row_steps: u64) -> Duration {
+        time_for(row_steps, self.per_second())
+    }
+}
+
+/// How long so many row-steps take at this rate; no time where none is known.
+pub(super) fn time_for(row_steps: u64, rate: Option<f64>) -> Duration {
+    rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(row_steps as f64 / rate))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const CALL: Duration = Duration::from_millis(100);
+
+    fn measured(calls: usize) -> Rate {
+        let mut rate = Rate::default();
+        (0..calls).for_each(|_| rate.record(16, CALL));
+        rate
+    }
+
     #[test]
     fn it_follows_what_was_measured() {
         let mut rate = Rate::default();
         assert_eq!((rate.per_second(), rate.time_for(100)), (None, Duration::ZERO));
-        (0..50).for_each(|_| rate.record(16, Duration::from_millis(100)));
+        (0..50).for_each(|_| rate.record(16, CALL));
         let seconds = rate.time_for(320).as_secs_f64();
         assert!((seconds - 2.0).abs() < 1e-6, "{seconds}");
-        (0..50).for_each(|_| rate.record(16, Duration::from_millis(200)));
+        (0..50).for_each(|_| rate.record(16, 2 * CALL));
         assert!((rate.per_second().expect("measured") - 80.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_call_that_hung_hardly_moves_it() {
+        let mut rate = measured(50);
+        rate.record(16, Duration::from_secs(600));
+        let found = rate.per_second().expect("measured");
+        assert!(found > 160.0 / 2.0, "{found} instead of 160");
+    }
+
+    #[test]
+    fn a_denoiser_that_became_much_slower_is_believed_within_some_calls() {
+        let mut rate = measured(50);
+        (0..40).for_each(|_| rate.record(16, 100 * CALL));
+        let found = rate.per_second().expect("measured");
+        assert!((found - 1.6).abs() < 0.2, "{found} instead of 1.6");
+    }
+
+    #[test]
+    fn slow_calls_leave_the_fastest_as_it_was() {
+        let mut rate = measured(3);
+        (0..500).for_each(|_| rate.record(16, 100 * CALL));
+        assert!((rate.fastest().expect("measured") - 160.0).abs() < 1e-6, "{rate:?}");
     }
 }
