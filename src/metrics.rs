@@ -31,7 +31,8 @@ pub struct Metrics {
     pub padding_rows_total: IntCounter,
     /// Orders that ended early, by cause: `client`, `disconnect`, `deadline`, `shutdown`.
     pub cancelled_total: IntCounterVec,
-    /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `rate_limited`.
+    /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `broken`,
+    /// `rate_limited`.
     pub rejected_total: IntCounterVec,
     /// 1 for what serves, by kind and version.
     pub model_info: IntGaugeVec,

@@ -234,6 +234,7 @@ impl From<Refusal> for ApiError {
             Refusal::Full { retry_after, .. } => Self::new(Code::Overloaded, message).retry_after(retry_after),
             Refusal::Late { .. } => Self::new(Code::DeadlineExceeded, message),
             Refusal::Draining => Self::draining(),
+            Refusal::Broken => Self::new(Code::Internal, message),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ApiError, Code, refusals::ProbeErrors};
-use crate::app::State;
+use crate::{app::State, engine::Refusal};
 
 /// That the process answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,6 +71,9 @@ pub(crate) async fn v2_ready(state: web::Data<State>) -> Result<Json<Ready>, Api
 async fn ready(state: &State) -> Result<(), ApiError> {
     if state.is_draining() {
         return Err(ApiError::draining());
+    }
+    if state.engine.is_broken() {
+        return Err(ApiError::new(Code::NotReady, Refusal::Broken.to_string()));
     }
     state.store.check().await.map_err(|error| {
         tracing::error!(cause = format!("{error:#}"), "the store does not answer");
@@ -140,4 +143,30 @@ pub(crate) async fn metrics(state: web::Data<State>) -> Result<HttpResponse, Api
     let (encoder, mut text) = (TextEncoder::new(), Vec::new());
     encoder.encode(&state.metrics.registry.gather(), &mut text).map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok().content_type(encoder.format_type()).body(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use actix_web::ResponseError;
+
+    use super::*;
+    use crate::{app::Application, settings::Settings};
+
+    #[actix_web::test]
+    async fn a_broken_engine_is_not_ready_and_says_what_to_do() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = data.path().to_str().expect("a path");
+        let flags = ["--listen", "127.0.0.1:0", "--device", "cpu", "--data", folder];
+        let settings = Settings::from_flags(flags).expect("settings");
+        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature");
+        let application = Application::start(settings, &pack).await.expect("a server");
+        let state = application.state();
+        ready(state).await.expect("ready");
+        state.engine.break_down();
+        let error = ready(state).await.expect_err("not ready");
+        assert_eq!((error.status_code().as_u16(), error.code()), (503, Code::NotReady));
+        assert!(error.message().contains("must be restarted"), "{error}");
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     Delivery, EngineSettings, Failure, Load, Order, Refusal, Ticket,
     fairness::Fairness,
     job::{Job, Phase, Picture},
-    rate::Rate,
+    rate::{self, Rate},
 };
 use crate::pipeline::{denoise::Row, request::Plan};
 
@@ -22,6 +22,8 @@ pub(super) struct Book {
     fairness: Fairness,
     rate: Rate,
     draining: bool,
+    /// A thread ended early: nothing will be drawn any more.
+    broken: bool,
     /// Set when the engine is dropped.
     pub(super) stopped: bool,
 }
@@ -45,12 +47,15 @@ impl Book {
         settings: &EngineSettings,
         now: Instant,
     ) -> Result<Ticket, Refusal> {
+        if self.broken {
+            return Err(Refusal::Broken);
+        }
         if self.draining {
             return Err(Refusal::Draining);
         }
         let each = plan.row_steps_after(0);
         self.room(&order, each * order.request.count as u64, settings, now)?;
-        let (delivery, ticket) = Delivery::new(order.request.count);
+        let (delivery, ticket) = Delivery::new(order.request.count, plan.calls(), order.deadline);
         let flow = (order.client.clone(), order.class);
         let picture = |_| Picture { tag: self.fairness.tag(&flow, each), done: 0, row: None };
         let pictures = (0..order.request.count).map(picture).collect();
@@ -77,10 +82,19 @@ impl Book {
             let retry_after = self.rate.time_for((waiting + own).saturating_sub(limit));
             return Err(Refusal::Full { waiting, limit, retry_after });
         }
-        let estimated = self.rate.time_for(own);
+        let estimated = rate::time_for(own, self.pace());
         match order.deadline {
             Some(deadline) if now + estimated > deadline => Err(Refusal::Late { estimated }),
             _ => Ok(()),
+        }
+    }
+
+    /// Row-steps a second by which deadlines are judged. While no order is being drawn nothing measures the denoiser, so one
+    /// slow spell would refuse for ever what could be done in time: the fastest call tells then what cannot be done at all.
+    fn pace(&self) -> Option<f64> {
+        match self.jobs.values().any(|job| job.started) {
+            true => self.rate.per_second(),
+            false => self.rate.fastest(),
         }
     }
 
@@ -176,6 +190,7 @@ impl Book {
     fn told(&mut self, number: u64) {
         let Some(job) = self.jobs.get(&number) else { return };
         let (done, total) = job.progress();
+        job.delivery.report().progress = (done, total);
         job.delivery.tell(super::Event::Progress { done, total });
         if job.is_denoised() {
             let mut report = job.delivery.report();
@@ -204,7 +219,7 @@ impl Book {
 
     /// Lets go of jobs that nobody wants or that are too late.
     fn sweep(&mut self, now: Instant) {
-        let rate = self.rate.per_second();
+        let rate = self.pace();
         let leaving = |(&number, job): (&u64, &Job)| match job.delivery.is_over() {
             true => Some((number, None)),
             false => job.overdue(now, rate).map(|failure| (number, Some(failure))),
@@ -217,6 +232,20 @@ impl Book {
 
     pub(super) fn drain(&mut self) {
         self.draining = true;
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Fails every job and admits none any more; whether it is the first time.
+    pub(super) fn break_down(&mut self) -> bool {
+        let failure = Failure::Runtime("the engine broke down; the server's log says more".to_owned());
+        for job in std::mem::take(&mut self.jobs).into_values() {
+            job.delivery.fail(failure.clone());
+        }
+        self.fairness = Fairness::default();
+        !std::mem::replace(&mut self.broken, true)
     }
 
     pub(super) fn load(&self) -> Load {

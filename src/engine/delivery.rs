@@ -20,6 +20,7 @@ pub(super) struct Delivery {
     ended: AtomicBool,
     /// Pictures that are not decoded yet.
     pictures_left: AtomicUsize,
+    deadline: Option<Instant>,
     report: Mutex<Report>,
 }
 
@@ -29,18 +30,35 @@ pub(super) struct Report {
     pub(super) warnings: Vec<Warning>,
     pub(super) timings: Timings,
     pub(super) started: Option<Instant>,
+    /// Picture-steps done, and in all.
+    pub(super) progress: (usize, usize),
 }
 
 impl Delivery {
-    pub(super) fn new(pictures: usize) -> (Self, Ticket) {
+    /// For so many pictures of so many calls of the denoiser each.
+    pub(super) fn new(pictures: usize, calls: usize, deadline: Option<Instant>) -> (Self, Ticket) {
         let (sender, events) = mpsc::unbounded_channel();
-        let pictures_left = AtomicUsize::new(pictures);
-        (Self { sender, ended: AtomicBool::new(false), pictures_left, report: Mutex::default() }, Ticket { events })
+        let report = Report { progress: (0, pictures * calls), ..Report::default() };
+        let delivery = Self {
+            sender,
+            ended: AtomicBool::new(false),
+            pictures_left: AtomicUsize::new(pictures),
+            deadline,
+            report: Mutex::new(report),
+        };
+        (delivery, Ticket { events })
     }
 
     /// Whether nobody wants the pictures any more: the ticket was dropped, or the end was told.
     pub(super) fn is_over(&self) -> bool {
         self.sender.is_closed() || self.ended.load(Ordering::Acquire)
+    }
+
+    /// Why nothing more should be made for it, if its deadline has passed.
+    pub(super) fn overdue(&self, now: Instant) -> Option<Failure> {
+        self.deadline.filter(|&deadline| now > deadline)?;
+        let (done, total) = self.report().progress;
+        Some(Failure::Deadline { done, total })
     }
 
     pub(super) fn report(&self) -> MutexGuard<'_, Report> {
@@ -71,5 +89,12 @@ impl Delivery {
         if !self.ended.swap(true, Ordering::AcqRel) {
             let _ = self.sender.send(event);
         }
+    }
+}
+
+/// Whoever let go of it without an end cannot make its pictures any more: a thread panicked, or the engine stopped.
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.fail(Failure::Runtime("the engine stopped before all pictures were drawn".to_owned()));
     }
 }

@@ -7,7 +7,11 @@ use std::{
 
 use image::RgbImage;
 
-use super::{Delivery, Event, Failure, preview::Palette};
+use super::{
+    Delivery, Event, Failure,
+    preview::Palette,
+    shared::{CrashPoint, Shared},
+};
 use crate::pipeline::{PipelineError, decode::Decoder, safety::SafetyChecker};
 
 /// What there is to do.
@@ -28,23 +32,18 @@ pub(super) struct Finisher {
 }
 
 /// Works until the engine stops. What nobody waits for is dropped before it costs anything.
-pub(super) fn run(work: &Receiver<Work>, mut finisher: Finisher) {
+pub(super) fn run(shared: &Shared, work: &Receiver<Work>, mut finisher: Finisher) {
     while let Ok(work) = work.recv() {
+        shared.pass(CrashPoint::Finish);
         match work {
             Work::Look { delivery, picture, number, latent, shape } if !delivery.is_over() => {
                 let image = finisher.palette.paint(&latent, shape);
                 delivery.tell(Event::Preview { picture, number, image });
             }
             Work::Picture { delivery, picture, seed, latent, shape } if !delivery.is_over() => {
-                let began = Instant::now();
-                let finished = finisher.picture(&latent, shape);
-                delivery.report().timings.decode += began.elapsed();
-                match finished {
+                match finisher.in_time(&delivery, &latent, shape) {
                     Ok(image) => delivery.picture(Event::Picture { picture, seed, image }),
-                    Err(error) => {
-                        tracing::error!(%error, "a picture could not be decoded");
-                        delivery.fail(Failure::Runtime(error.to_string()));
-                    }
+                    Err(failure) => delivery.fail(failure),
                 }
             }
             Work::Look { .. } | Work::Picture { .. } => {}
@@ -53,13 +52,31 @@ pub(super) fn run(work: &Receiver<Work>, mut finisher: Finisher) {
 }
 
 impl Finisher {
+    /// The picture, unless its deadline passed while it waited: decoding may take as long as several steps.
+    fn in_time(&mut self, delivery: &Delivery, latent: &[f32], shape: [usize; 3]) -> Result<Option<RgbImage>, Failure> {
+        if let Some(late) = delivery.overdue(Instant::now()) {
+            return Err(late);
+        }
+        self.picture(delivery, latent, shape).map_err(|error| {
+            tracing::error!(%error, "a picture could not be decoded");
+            Failure::Runtime(error.to_string())
+        })
+    }
+
     /// The picture; `None` where the safety checker flags it. One a call, so that it does not depend on what else is decoded.
-    fn picture(&mut self, latent: &[f32], shape: [usize; 3]) -> Result<Option<RgbImage>, PipelineError> {
-        let Some(image) = self.decoder.decode(shape, &[latent])?.pop() else { return Ok(None) };
-        let flagged = match &mut self.safety {
-            Some(safety) => safety.flags(&image)?,
-            None => false,
-        };
-        Ok((!flagged).then_some(image))
+    fn picture(
+        &mut self,
+        delivery: &Delivery,
+        latent: &[f32],
+        shape: [usize; 3],
+    ) -> Result<Option<RgbImage>, PipelineError> {
+        let began = Instant::now();
+        let image = self.decoder.decode(shape, &[latent])?.pop();
+        delivery.report().timings.decode += began.elapsed();
+        let (Some(shown), Some(safety)) = (&image, &mut self.safety) else { return Ok(image) };
+        let began = Instant::now();
+        let flagged = safety.flags(shown)?;
+        *delivery.report().timings.safety.get_or_insert_default() += began.elapsed();
+        Ok(image.filter(|_| !flagged))
     }
 }

@@ -10,6 +10,7 @@ mod book;
 mod delivery;
 mod fairness;
 mod finish;
+mod guard;
 mod job;
 mod order;
 mod prepare;
@@ -18,6 +19,9 @@ mod rate;
 mod settings;
 mod shared;
 mod steps;
+#[cfg(test)]
+mod tests;
+mod warm;
 
 use std::{
     sync::{Arc, mpsc},
@@ -26,6 +30,7 @@ use std::{
 };
 
 use delivery::Delivery;
+use guard::named;
 pub use order::{Class, Event, Failure, Order, Refusal, Ticket, Timings};
 use prepare::Preparer;
 pub use settings::EngineSettings;
@@ -103,6 +108,7 @@ impl Engine {
         const ONE_PICTURE: usize = 1;
         let mut parts = Parts::open(pack, &sessions, settings.lanes, ONE_PICTURE)?;
         let model = model_facts(pack, &parts.planner)?;
+        warm::denoiser(&mut parts, settings)?;
         let palette = preview::Palette::fit(&mut parts.decoder, parts.planner.limits.channels())?;
         metrics.model_info.with_label_values(&["generator", &model.version]).set(1);
         let shared = Arc::new(Shared::new(settings.clone(), metrics));
@@ -149,12 +155,23 @@ impl Engine {
         self.shared.book().load()
     }
 
+    /// Whether a thread of it panicked: it draws nothing any more, and only a restart helps.
+    pub fn is_broken(&self) -> bool {
+        self.shared.book().is_broken()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn break_down(&self) {
+        self.shared.break_down();
+    }
+
     /// Takes no more orders; those that were taken are drawn.
     pub fn drain(&self) {
         self.shared.book().drain();
     }
 
-    /// Draws a picture of one step, so that the first request finds everything allocated and its rate known.
+    /// Draws a picture, so that the first request finds every component used once and the rate known. The denoiser is warm
+    /// already: a rate with its first calls in it would refuse what can be done in time.
     fn warm_up(&self) -> Result<(), PipelineError> {
         use crate::pipeline::Request;
         let request = Request { steps: 2, ..Request::default() };
@@ -166,7 +183,7 @@ impl Engine {
             previews: 0,
             deterministic: false,
         };
-        let Ok(mut ticket) = self.submit(order) else { return Ok(()) };
+        let mut ticket = self.submit(order).map_err(|refusal| PipelineError::WarmUp(refusal.to_string()))?;
         // A thread of its own: the caller's may be driving a runtime, which must not be blocked this way.
         let failure = std::thread::scope(|scope| scope.spawn(move || ticket.failure()).join());
         match failure {
@@ -208,15 +225,10 @@ fn start_threads(shared: &Arc<Shared>, parts: Parts, palette: preview::Palette) 
     let preparer = Preparer { tokenizer, text_encoder, image_encoder, planner, features };
     let finisher = finish::Finisher { decoder, safety, palette };
     let (finish, work) = mpsc::sync_channel(shared.settings.max_undecoded);
-    let (for_steps, for_preparing) = (shared.clone(), shared.clone());
+    let [for_steps, for_preparing, for_finishing] = std::array::from_fn(|_| shared.clone());
     vec![
-        named("steps", move || steps::run(&for_steps, denoiser, &finish)),
-        named("prepare", move || prepare::run(&for_preparing, preparer)),
-        named("finish", move || finish::run(&work, finisher)),
+        named(shared, "steps", move || steps::run(&for_steps, denoiser, &finish)),
+        named(shared, "prepare", move || prepare::run(&for_preparing, preparer)),
+        named(shared, "finish", move || finish::run(&for_finishing, &work, finisher)),
     ]
-}
-
-fn named(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    // The system refuses a thread only when it is out of memory, and then nothing can be served.
-    std::thread::Builder::new().name(format!("engine-{name}")).spawn(run).expect("a thread can be started")
 }

@@ -82,6 +82,9 @@ pub enum Refusal {
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Draining,
+    /// A part of the engine panicked. Nothing is drawn until the server is restarted.
+    #[error("the engine broke down and must be restarted; the server's log says why")]
+    Broken,
 }
 
 impl Refusal {
@@ -93,6 +96,7 @@ impl Refusal {
             Self::Full { .. } => Some("full"),
             Self::Late { .. } => Some("late"),
             Self::Draining => Some("draining"),
+            Self::Broken => Some("broken"),
         }
     }
 }
@@ -170,8 +174,10 @@ pub struct Timings {
     pub text: Duration,
     /// From the first step to the last.
     pub steps: Duration,
-    /// Decoding and checking.
+    /// Decoding.
     pub decode: Duration,
+    /// The safety checker; `None` where the pack has none.
+    pub safety: Option<Duration>,
 }
 
 /// A taken order. Dropping it cancels the order.
@@ -186,13 +192,15 @@ impl Ticket {
         self.events.recv().await
     }
 
-    /// Blocks to the end; why it failed, if it did.
+    /// Blocks to the end; why it failed, if it did. Only `Finished` is success.
     pub(super) fn failure(&mut self) -> Option<Failure> {
-        while let Some(event) = self.events.blocking_recv() {
-            if let Event::Failed(failure) = event {
-                return Some(failure);
+        loop {
+            match self.events.blocking_recv() {
+                Some(Event::Finished { .. }) => return None,
+                Some(Event::Failed(failure)) => return Some(failure),
+                Some(_) => {}
+                None => return Some(Failure::Runtime("the engine gave no end".to_owned())),
             }
         }
-        None
     }
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use moka::sync::Cache;
 
-use super::{Failure, Order, shared::Shared};
+use super::{
+    Failure, Order,
+    shared::{CrashPoint, Shared},
+};
 use crate::pipeline::{
     PipelineError,
     denoise::Row,
@@ -32,6 +35,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut preparer: Preparer) {
     while let Some(number) = shared.wait_for(|book| book.next_unprepared(shared.settings.max_rows)) {
         let job = shared.book().job(number).map(|job| (job.order.clone(), job.plan.clone(), job.delivery.clone()));
         let Some((order, plan, delivery)) = job else { continue };
+        shared.pass(CrashPoint::Prepare);
         let began = Instant::now();
         match preparer.rows(&order, &plan) {
             Ok((rows, tokens)) => {

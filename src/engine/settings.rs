@@ -31,7 +31,8 @@ pub struct EngineSettings {
         value_name = "ROW-STEPS"
     )]
     pub max_queue_per_client: u64,
-    /// Sizes that a call of the denoiser is padded to, separated by commas; above the largest nothing is padded. None by default:
+    /// Sizes that a call of the denoiser is padded to, separated by commas; above the largest nothing is padded,
+    /// and none above max_rows. None by default:
     /// on a processor a row's result does not depend on the batch, so padding would only cost; a GPU likes few sizes
     #[arg(
         id = "engine.buckets",

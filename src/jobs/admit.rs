@@ -123,6 +123,6 @@ impl Inner {
 pub(super) fn retry_after(refusal: &Refusal) -> Option<Duration> {
     match refusal {
         Refusal::ClientFull { retry_after, .. } | Refusal::Full { retry_after, .. } => Some(*retry_after),
-        Refusal::Invalid(_) | Refusal::Late { .. } | Refusal::Draining => None,
+        Refusal::Invalid(_) | Refusal::Late { .. } | Refusal::Draining | Refusal::Broken => None,
     }
 }

@@ -98,7 +98,8 @@ async fn insist(run: Run, mut refusal: Refusal) {
 
 async fn give_up(run: Run, refusal: &Refusal) {
     match refusal {
-        Refusal::Draining => run.stop(Stop::Suspend).await,
+        // The next start can draw it.
+        Refusal::Draining | Refusal::Broken => run.stop(Stop::Suspend).await,
         Refusal::Late { .. } => {
             let code = "deadline_exceeded".to_owned();
             run.fail(JobFailure { code, message: refusal.to_string() }).await;

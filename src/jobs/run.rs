@@ -241,8 +241,9 @@ impl Run {
     }
 
     fn observe(&self, timings: Timings) {
-        let Timings { queued: _, text, steps, decode } = timings;
-        for (stage, time) in [("text", text), ("steps", steps), ("decode", decode), ("encode", self.encoding)] {
+        let Timings { queued: _, text, steps, decode, safety } = timings;
+        let always = [("text", text), ("steps", steps), ("decode", decode), ("encode", self.encoding)];
+        for (stage, time) in always.into_iter().chain(safety.map(|time| ("safety", time))) {
             self.jobs.metrics.stage_seconds.with_label_values(&[stage]).observe(time.as_secs_f64());
         }
     }

@@ -27,6 +27,10 @@ pub enum PipelineError {
     Strength(f64),
     #[error("the first picture failed: {0}")]
     WarmUp(String),
+    #[error(
+        "the denoiser failed with {rows} rows in a call: {source}; fewer may do, see engine.max_rows and engine.buckets"
+    )]
+    Rows { rows: usize, source: Box<Self> },
     #[error(transparent)]
     Environment(RuntimeError),
     #[error("{component}: {source}")]

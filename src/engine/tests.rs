@@ -1,0 +1,117 @@
+//! What goes wrong inside the engine, and what those outside see of it. All over the bundled pack.
+
+use std::{path::Path, time::Duration};
+
+use super::{shared::CrashPoint, *};
+use crate::pipeline::Request;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn pack() -> Pack {
+    Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature")).expect("the bundled pack")
+}
+
+fn engine() -> Engine {
+    Engine::start(&pack(), Device::Cpu, &EngineSettings::default(), Metrics::new()).expect("an engine")
+}
+
+fn order(steps: usize, count: usize) -> Order {
+    Order {
+        request: Request { steps, count, ..Request::default() },
+        client: "a client".into(),
+        class: Class::Interactive,
+        deadline: None,
+        previews: 0,
+        deterministic: false,
+    }
+}
+
+/// Why an order failed, if it did. Panics where it has no end.
+fn failure(mut ticket: Ticket) -> Option<Failure> {
+    let (told, heard) = mpsc::channel();
+    std::thread::spawn(move || told.send(ticket.failure()));
+    heard.recv_timeout(PATIENCE).expect("an end")
+}
+
+#[test]
+fn a_thread_that_panics_fails_every_order_and_takes_no_more() {
+    for point in [CrashPoint::Prepare, CrashPoint::Steps, CrashPoint::Finish] {
+        let engine = engine();
+        // One that every thread works on, one that only the denoiser does.
+        *engine.shared.crash.lock().expect("the point") = Some(point);
+        let tickets = [order(2, 2), order(900, 1)].map(|order| engine.submit(order));
+        for ticket in tickets.into_iter().flatten() {
+            let failure = failure(ticket);
+            assert!(matches!(failure, Some(Failure::Runtime(_))), "{point:?}: {failure:?}");
+        }
+        assert!(engine.is_broken(), "{point:?}");
+        let refused = engine.submit(order(2, 1));
+        assert!(matches!(refused, Err(Refusal::Broken)), "{point:?}: {refused:?}");
+        assert_eq!((engine.load().waiting, engine.load().running), (0, 0), "{point:?}");
+    }
+}
+
+#[test]
+fn a_thread_that_returns_early_breaks_the_engine_down_and_one_that_stops_with_it_does_not() {
+    let stopping = engine();
+    let shared = stopping.shared.clone();
+    drop(stopping);
+    assert!(!shared.book().is_broken());
+
+    let engine = engine();
+    let ticket = engine.submit(order(900, 1)).expect("admitted");
+    named(&engine.shared, "test", || ()).join().expect("no panic");
+    assert!(failure(ticket).is_some() && engine.is_broken());
+}
+
+#[test]
+fn a_ticket_without_an_end_is_no_success() {
+    let (delivery, ticket) = Delivery::new(1, 1, None);
+    drop(delivery);
+    assert!(failure(ticket).is_some());
+    let (told, events) = tokio::sync::mpsc::unbounded_channel();
+    drop(told);
+    assert!(failure(Ticket { events }).is_some());
+}
+
+#[test]
+fn an_engine_that_refuses_its_first_picture_does_not_start() {
+    let engine = engine();
+    engine.drain();
+    let refused = engine.warm_up();
+    assert!(matches!(refused, Err(PipelineError::WarmUp(_))), "{refused:?}");
+}
+
+#[test]
+fn a_slow_spell_long_ago_refuses_nothing_that_can_be_done_in_time() {
+    let engine = engine();
+    (0..100).for_each(|_| drop(engine.shared.book().give_back(Vec::new(), 2, Duration::from_secs(60))));
+    let mut tight = order(4, 1);
+    tight.deadline = Some(Instant::now() + PATIENCE);
+    assert_eq!(failure(engine.submit(tight).expect("admitted")), None);
+}
+
+#[test]
+fn a_picture_whose_deadline_passed_before_it_was_decoded_is_late() {
+    let parts = Parts::open(&pack(), &SessionSettings::default(), 1, 1).expect("sessions");
+    let Parts { mut decoder, safety, planner, .. } = parts;
+    let palette = preview::Palette::fit(&mut decoder, planner.limits.channels()).expect("a palette");
+    let shape = planner.plan(&Request::default()).expect("a plan").latent;
+    let (calls, latent) = (20, vec![0.0; shape.iter().product()]);
+    let now = Instant::now();
+    let (orders, work) = mpsc::sync_channel(2);
+    let [late, early] = [now, now + PATIENCE].map(|deadline| {
+        let (delivery, ticket) = Delivery::new(1, calls, Some(deadline));
+        delivery.report().progress = (calls, calls);
+        let delivery = Arc::new(delivery);
+        let latent = latent.clone();
+        orders.send(finish::Work::Picture { delivery, picture: 0, seed: 0, latent, shape }).expect("room");
+        ticket
+    });
+    drop(orders);
+    let shared = Shared::new(EngineSettings::default(), Metrics::new());
+    finish::run(&shared, &work, finish::Finisher { decoder, safety, palette });
+    assert_eq!(failure(late), Some(Failure::Deadline { done: calls, total: calls }));
+    assert_eq!(failure(early), None);
+}
