@@ -32,6 +32,11 @@ fn request(prompt: &str, steps: usize, seed: u32) -> Request {
     Request { prompt: prompt.into(), steps, seed, ..Request::default() }
 }
 
+/// With a scheduler whose calls are as many as its steps.
+fn counted(prompt: &str, steps: usize, count: usize) -> Request {
+    Request { scheduler: Some(SchedulerKind::Ddim), count, ..request(prompt, steps, 1) }
+}
+
 fn order(request: Request) -> Order {
     Order {
         request,
@@ -69,6 +74,11 @@ fn images(events: &[Event]) -> Vec<RgbImage> {
 
 fn draw(engine: &Engine, request: Request) -> Vec<RgbImage> {
     images(&hear(engine.submit(order(request)).expect("admitted")))
+}
+
+/// Calls of the denoiser and their rows together, as far as they were counted.
+fn calls(metrics: &Metrics) -> [f64; 2] {
+    [metrics.step_rows.get_sample_count() as f64, metrics.step_rows.get_sample_sum()]
 }
 
 /// Requests that differ in everything that a batch may mix.
@@ -256,4 +266,42 @@ fn a_draining_engine_takes_nothing_and_finishes_what_it_has() {
     engine.drain();
     assert!(matches!(engine.submit(order(request("a star", 10, 1))), Err(Refusal::Draining)));
     assert_eq!(images(&hear(ticket)).len(), 1);
+}
+
+#[test]
+fn a_deterministic_picture_is_alone_in_its_calls_and_the_same_as_in_company() {
+    let (engine, metrics) = engine_with(EngineSettings::default());
+    let expected = draw(&engine, counted("a star", 12, 1));
+    let before = calls(&metrics);
+    let company = Order { client: "another".into(), ..order(counted("a fish", 60, 4)) };
+    let company = engine.submit(company).expect("admitted");
+    let alone = engine.submit(Order { deterministic: true, ..order(counted("a star", 12, 1)) }).expect("admitted");
+    assert!(images(&hear(alone)) == expected, "another picture than the one drawn in a call that may be shared");
+    assert_eq!(images(&hear(company)).len(), 4);
+    // The four share each of their calls, so a single row of the fifth in one of them would make the calls fewer.
+    let [made, rows] = calls(&metrics);
+    assert_eq!([made - before[0], rows - before[1]], [60.0 + 12.0, 60.0 * 8.0 + 12.0 * 2.0]);
+}
+
+#[test]
+fn pictures_of_a_deterministic_order_do_not_share_calls_with_each_other() {
+    let (engine, metrics) = engine_with(EngineSettings::default());
+    let before = calls(&metrics);
+    let order = Order { deterministic: true, ..order(counted("a star", 5, 3)) };
+    assert_eq!(images(&hear(engine.submit(order).expect("admitted"))).len(), 3);
+    assert_eq!(calls(&metrics)[0] - before[0], 15.0);
+}
+
+#[test]
+fn padding_is_counted_and_changes_no_picture() {
+    let three = || counted("a red heart", 5, 3);
+    let expected = draw(&engine(), three());
+    // Six rows a call: with a bucket of their size, with a larger one, and with one above max_rows.
+    for (max_rows, bucket, each) in [(16, 6, 0), (16, 8, 2), (7, 32, 1)] {
+        let settings = EngineSettings { max_rows, buckets: vec![4, bucket], ..EngineSettings::default() };
+        let (engine, metrics) = engine_with(settings);
+        let before = metrics.padding_rows_total.get();
+        assert!(draw(&engine, three()) == expected, "{max_rows} rows, bucket {bucket}");
+        assert_eq!(metrics.padding_rows_total.get() - before, 5 * each, "{max_rows} rows, bucket {bucket}");
+    }
 }
