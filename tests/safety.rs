@@ -6,7 +6,7 @@ use anyhow::Result;
 use image::RgbImage;
 use plaudit::{
     domain::Owner,
-    engine::{Class, Engine, EngineSettings, Event, Order, Timings},
+    engine::{Class, Engine, EngineSettings, Event, Order, Stage, Timings},
     jobs::{ImageFormat, JobEventKind, JobSettings, Jobs, Submission},
     metrics::Metrics,
     pack::{Component, Edits, Pack, seal},
@@ -113,7 +113,7 @@ async fn a_flagged_picture_is_withheld_and_its_neighbour_is_not() -> Result<()> 
     let metrics = Metrics::new();
     let unchecked = engine(&Pack::open(&bundled())?, &metrics)?;
     let (pictures, timings) = draw(&unchecked).await?;
-    assert_eq!(timings.safety, None);
+    assert_eq!(timings.total(Stage::Safety), None);
     assert_eq!(withheld(&unchecked, &metrics).await?, (vec![false; 2], 0));
     let [Some(first), Some(second)] = pictures else { panic!("without a checker everything is shown") };
     let (one, other) = (brightness(&first), brightness(&second));
@@ -122,7 +122,7 @@ async fn a_flagged_picture_is_withheld_and_its_neighbour_is_not() -> Result<()> 
     let folder = tempfile::tempdir()?;
     let checked = engine(&pack_that_flags(folder.path(), (one + other) / 2.0)?, &metrics)?;
     let (pictures, timings) = draw(&checked).await?;
-    assert!(timings.safety.is_some_and(|time| !time.is_zero()), "{timings:?}");
+    assert!(timings.total(Stage::Safety).is_some_and(|time| !time.is_zero()), "{timings:?}");
     let expected = if one > other { [None, Some(second)] } else { [Some(first), None] };
     assert!(pictures == expected, "{:?}", pictures.map(|picture| picture.map(|image| brightness(&image))));
     assert_eq!(withheld(&checked, &metrics).await?, (vec![one > other, other > one], 1));

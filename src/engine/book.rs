@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Delivery, EngineSettings, Failure, Load, Order, Refusal, Ticket,
+    Delivery, EngineSettings, Failure, Load, Order, Refusal, Stage, Ticket,
     fairness::Fairness,
     job::{Job, Phase, Picture},
     rate::{self, Rate},
@@ -194,7 +194,9 @@ impl Book {
         job.delivery.tell(super::Event::Progress { done, total });
         if job.is_denoised() {
             let mut report = job.delivery.report();
-            report.timings.steps = report.started.map_or(Duration::ZERO, |started| started.elapsed());
+            if let Some(started) = report.started {
+                report.timings.end(Stage::Steps, started);
+            }
             drop(report);
             self.jobs.remove(&number);
         }

@@ -8,7 +8,7 @@ use std::{
 use image::RgbImage;
 
 use super::{
-    Delivery, Event, Failure,
+    Delivery, Event, Failure, Stage,
     preview::Palette,
     shared::{CrashPoint, Shared},
 };
@@ -72,11 +72,11 @@ impl Finisher {
     ) -> Result<Option<RgbImage>, PipelineError> {
         let began = Instant::now();
         let image = self.decoder.decode(shape, &[latent])?.pop();
-        delivery.report().timings.decode += began.elapsed();
+        delivery.report().timings.end(Stage::Decode, began);
         let (Some(shown), Some(safety)) = (&image, &mut self.safety) else { return Ok(image) };
         let began = Instant::now();
         let flagged = safety.flags(shown)?;
-        *delivery.report().timings.safety.get_or_insert_default() += began.elapsed();
+        delivery.report().timings.end(Stage::Safety, began);
         Ok(image.filter(|_| !flagged))
     }
 }

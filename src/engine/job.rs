@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, Event, Failure, Order, fairness::Flow};
+use super::{Delivery, Event, Failure, Order, Stage, fairness::Flow};
 use crate::pipeline::{denoise::Row, request::Plan};
 
 /// An order inside the engine.
@@ -79,12 +79,11 @@ impl Job {
     /// Its first row joins the denoiser.
     pub(super) fn start(&mut self, now: Instant) {
         if !std::mem::replace(&mut self.started, true) {
-            let queued = now - self.admitted;
             let mut report = self.delivery.report();
-            report.timings.queued = queued;
+            report.timings.end(Stage::Queue, self.admitted);
             report.started = Some(now);
             drop(report);
-            self.delivery.tell(Event::Started { queued });
+            self.delivery.tell(Event::Started { queued: now - self.admitted });
         }
     }
 

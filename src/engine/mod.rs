@@ -31,7 +31,7 @@ use std::{
 
 use delivery::Delivery;
 use guard::named;
-pub use order::{Class, Event, Failure, Order, Refusal, Ticket, Timings};
+pub use order::{Class, Event, Failure, Order, Refusal, Stage, Stretch, Ticket, Timings};
 use prepare::Preparer;
 pub use settings::EngineSettings;
 use shared::Shared;

@@ -165,19 +165,60 @@ pub enum Event {
     Failed(Failure),
 }
 
-/// Where an order's time went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timings {
+/// Part of an order's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
     /// From admission to the first step.
-    pub queued: Duration,
-    /// Tokens and text features.
-    pub text: Duration,
+    Queue,
+    /// Tokens, text features, first latents; part of the queue's time.
+    Text,
     /// From the first step to the last.
-    pub steps: Duration,
-    /// Decoding.
-    pub decode: Duration,
-    /// The safety checker; `None` where the pack has none.
-    pub safety: Option<Duration>,
+    Steps,
+    /// Decoding a picture.
+    Decode,
+    /// The safety checker's look at a picture.
+    Safety,
+}
+
+impl Stage {
+    /// As metrics and traces call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Text => "text",
+            Self::Steps => "steps",
+            Self::Decode => "decode",
+            Self::Safety => "safety",
+        }
+    }
+}
+
+/// Time spent in a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The stage.
+    pub stage: Stage,
+    /// Its start.
+    pub began: Instant,
+    /// Its end.
+    pub ended: Instant,
+}
+
+/// Where an order's time went, in the order in which stages ended. Decoding and checking have a stretch for each picture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timings(pub Vec<Stretch>);
+
+impl Timings {
+    /// A stage that ends now.
+    pub(super) fn end(&mut self, stage: Stage, began: Instant) {
+        self.0.push(Stretch { stage, began, ended: Instant::now() });
+    }
+
+    /// Time in a stage; `None` where the order did not meet it.
+    pub fn total(&self, stage: Stage) -> Option<Duration> {
+        let of_stage = self.0.iter().filter(|stretch| stretch.stage == stage);
+        of_stage.map(|stretch| stretch.ended - stretch.began).reduce(|sum, time| sum + time)
+    }
 }
 
 /// A taken order. Dropping it cancels the order.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use moka::sync::Cache;
 
 use super::{
-    Failure, Order,
+    Failure, Order, Stage,
     shared::{CrashPoint, Shared},
 };
 use crate::pipeline::{
@@ -41,7 +41,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut preparer: Preparer) {
             Ok((rows, tokens)) => {
                 let mut report = delivery.report();
                 report.warnings = request::warnings(&tokens);
-                report.timings.text = began.elapsed();
+                report.timings.end(Stage::Text, began);
                 drop(report);
                 shared.book().ready(number, rows);
             }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::ImageId,
-    engine::{Event, Failure, Ticket, Timings},
+    engine::{Event, Failure, Stage, Ticket, Timings},
     store::{self, Ending, ImageRecord, is_full},
 };
 
@@ -162,7 +162,7 @@ impl Run {
                 Some(Event::Preview { picture, number, image }) => self.preview(picture, number, image).await,
                 Some(Event::Picture { picture, seed, image }) => self.picture(picture, seed, image).await,
                 Some(Event::Finished { warnings, timings }) => {
-                    self.observe(timings);
+                    self.observe(&timings);
                     return End::Completed(warnings.iter().map(ToString::to_string).collect());
                 }
                 Some(Event::Failed(failure)) => return failure.into(),
@@ -240,10 +240,11 @@ impl Run {
         done
     }
 
-    fn observe(&self, timings: Timings) {
-        let Timings { queued: _, text, steps, decode, safety } = timings;
-        let always = [("text", text), ("steps", steps), ("decode", decode), ("encode", self.encoding)];
-        for (stage, time) in always.into_iter().chain(safety.map(|time| ("safety", time))) {
+    fn observe(&self, timings: &Timings) {
+        // Waiting has a histogram of its own.
+        let of_engine = [Stage::Text, Stage::Steps, Stage::Decode, Stage::Safety];
+        let of_engine = of_engine.into_iter().filter_map(|stage| Some((stage.name(), timings.total(stage)?)));
+        for (stage, time) in of_engine.chain([("encode", self.encoding)]) {
             self.jobs.metrics.stage_seconds.with_label_values(&[stage]).observe(time.as_secs_f64());
         }
     }
