@@ -24,6 +24,9 @@ const LEAST_FREE: u64 = 256 << 20;
 /// What `plaudit doctor` is told: what `plaudit serve` would be told.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// The server's file of settings; by default plaudit.toml where it is there
+    #[arg(long, env = "PLAUDIT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Directory of everything that is kept: database, pictures, secrets
     #[arg(long, env = "PLAUDIT_DATA", default_value = "./data", value_name = "DIR")]
     data: PathBuf,
@@ -98,17 +101,17 @@ fn pack(named: Option<&Path>, device: Device) -> Finding {
     Ok(format!("{} in {}: every file and every golden output is right", pack.version(), folder.display()))
 }
 
-/// The directory, or the nearest one above it that is there.
+/// The directory, or the nearest thing above it that is there.
 fn nearest(data: &Path) -> &Path {
-    let above = data.ancestors().find(|path| path.is_dir());
+    let above = data.ancestors().find(|path| path.exists());
     above.unwrap_or(if data.is_absolute() { Path::new("/") } else { Path::new(".") })
 }
 
 fn data(data: &Path) -> Finding {
-    if data.exists() && !data.is_dir() {
-        bail!("{} is no directory; choose another one with --data", data.display());
-    }
     let nearest = nearest(data);
+    if !nearest.is_dir() {
+        bail!("{} is no directory; choose another one with --data", nearest.display());
+    }
     tempfile::tempfile_in(nearest).with_context(|| {
         format!("cannot write into {}; change its owner or choose another directory with --data", nearest.display())
     })?;

@@ -15,6 +15,10 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
 
+    /// The server's file of settings; by default plaudit.toml where it is there
+    #[arg(long, env = "PLAUDIT_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
     /// The server's directory
     #[arg(long, env = "PLAUDIT_DATA", default_value = "./data", value_name = "DIR", global = true)]
     data: PathBuf,

@@ -33,22 +33,24 @@ enum Command {
     Pack(pack::Arguments),
 }
 
-/// The subcommand whose settings may come from a file.
+/// The subcommands whose settings may come from a file: the server, and those that speak of one.
+const FROM_FILE: [&str; 3] = [SERVE, "doctor", "keys"];
 const SERVE: &str = "serve";
 
 impl Cli {
-    /// Reads the command line, and for `serve` the file of settings under it. Leaves the process for `--help` and for
+    /// Reads the command line, and for [`FROM_FILE`] the file of settings under it. Leaves the process for `--help` and for
     /// arguments that cannot be read.
     pub(crate) fn read(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Self> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let plain = Self::command();
         let matches = plain.clone().get_matches_from(&arguments);
-        let Some(serve) = matches.subcommand_matches(SERVE) else { return Ok(Self::of(&matches)) };
-        let named = serve.get_one::<PathBuf>("config");
+        let told = matches.subcommand().filter(|(name, _)| FROM_FILE.contains(name));
+        let Some((name, told)) = told else { return Ok(Self::of(&matches)) };
+        let named = told.get_one::<PathBuf>("config");
         let file = FileSettings::read(named.map(PathBuf::as_path))?;
-        let over_file = plain.find_subcommand(SERVE).cloned().unwrap_or_default();
+        let over_file = plain.find_subcommand(name).cloned().unwrap_or_default();
         let over_file = file.apply(over_file, &Settings::names())?;
-        let matches = plain.mut_subcommand(SERVE, |_| over_file).get_matches_from(&arguments);
+        let matches = plain.mut_subcommand(name, |_| over_file).get_matches_from(&arguments);
         if let Some(serve) = matches.subcommand_matches(SERVE)
             && serve.get_flag("print_settings")
         {

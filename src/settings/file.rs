@@ -62,16 +62,18 @@ impl FileSettings {
         self.values.contains_key(id)
     }
 
-    /// The command with the file's values in the place of its defaults.
+    /// The command with the file's values in the place of its defaults; settings that it does not have are left out.
     ///
     /// # Errors
-    /// With all names that the command does not know.
+    /// With all names that are not among those `known`.
     pub fn apply(&self, mut command: Command, known: &[String]) -> Result<Command, FileError> {
         let unknown: Vec<String> = self.values.keys().filter(|key| !known.contains(key)).cloned().collect();
         if !unknown.is_empty() {
             return Err(FileError::Unknown { path: self.path.clone(), names: unknown });
         }
-        for (id, value) in &self.values {
+        let has = |id: &str| command.get_arguments().any(|arg| arg.get_id() == id);
+        let of_command: Vec<_> = self.values.iter().filter(|(id, _)| has(id)).collect();
+        for (id, value) in of_command {
             // clap keeps defaults for the life of the process, and so do we: a file is read once.
             let value: &'static str = Box::leak(value.clone().into_boxed_str());
             command = command.mut_arg(id, |arg| arg.default_value(value));
