@@ -134,6 +134,7 @@ impl Application {
 
 async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> anyhow::Result<State> {
     let device = settings.server.device.resolve()?;
+    store.set_ballast(settings.jobs.ballast)?;
     let metrics = Metrics::new();
     let pack = Pack::open(pack)?;
     let (of_engine, counted) = (settings.engine.clone(), metrics.clone());

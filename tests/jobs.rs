@@ -65,6 +65,10 @@ impl Server {
         self.metrics.cancelled_total.with_label_values(&[cause]).get()
     }
 
+    fn rejected(&self, reason: &str) -> u64 {
+        self.metrics.rejected_total.with_label_values(&[reason]).get()
+    }
+
     /// Waits until the engine has nothing to do.
     async fn idle(&self) {
         let since = Instant::now();
@@ -102,6 +106,7 @@ fn submission(steps: usize, seed: u32) -> Submission {
         idempotency: None,
         model: "miniature".into(),
         warnings: vec![],
+        request_id: None,
     }
 }
 
@@ -199,7 +204,10 @@ async fn a_job_runs_to_its_end_and_leaves_pictures_and_an_event() -> Result<()> 
     );
 
     let view = server.jobs.view(&alice(), id).await?;
-    assert_eq!((view.state, view.prompt.as_str(), view.result), (JobState::Completed, "two blue stars", Some(result)));
+    assert_eq!((view.state, view.prompt.as_str()), (JobState::Completed, "two blue stars"));
+    let named = |result: &JobResult| result.images.iter().map(|image| (image.id, image.seed)).collect::<Vec<_>>();
+    let seen = view.result.expect("what it made");
+    assert_eq!((named(&seen), pictures(&seen).len()), (named(&result), 0), "a view names pictures and reads none");
     let count = |stage| server.metrics.stage_seconds.with_label_values(&[stage]).get_sample_count();
     assert_eq!(["text", "steps", "decode", "encode"].map(count), [1; 4]);
     assert_eq!(server.metrics.queue_seconds.get_sample_count(), 1);
@@ -418,7 +426,7 @@ async fn jobs_of_a_killed_server_go_on_if_they_are_kept() -> Result<()> {
             idempotency: None,
             created: template.created,
         };
-        store.insert_job(row).await?;
+        store.insert_job(row, u64::MAX).await?;
     }
     let half = store.list_images(&alice(), 1, None).await?.remove(0);
     let half = plaudit::store::ImageRecord { id: plaudit::domain::ImageId::new(), job: keep, bytes: 4, ..half };
@@ -491,6 +499,7 @@ async fn nothing_is_drawn_that_could_not_be_kept() -> Result<()> {
         let server = Server::start(data.path(), settings).await?;
         let refused = server.jobs.submit(submission(2, 1)).await;
         assert!(matches!(refused, Err(SubmitError::DiskFull(_))), "{refused:?}");
+        assert_eq!(server.rejected("disk_full"), 1);
         assert!(server.engine.load().row_steps == 0 && server.jobs.list(&alice(), None, 9, None).await?.is_empty());
     }
     // Room for less than a picture: known only once it is drawn.
@@ -529,5 +538,185 @@ async fn lists_show_what_runs_and_what_has_ended() -> Result<()> {
         view.progress.1 >= ENDLESS && view.queue_position.is_none() && view.estimated_seconds.is_some(),
         "{view:?}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_needs_none_of_the_pictures() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let listener = server.jobs.submit(submission(2, 1)).await?;
+    let id = listener.id;
+    hear(listener).await;
+    std::fs::remove_dir_all(data.path().join("blobs"))?;
+    let view = server.jobs.view(&alice(), id).await?;
+    assert_eq!(view.result.map(|result| result.images.len()), Some(1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_taken_when_a_drain_begins_has_an_end() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let crowd: Vec<_> = (0..8)
+        .map(|seed| {
+            let jobs = server.jobs.clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                while let Ok(listener) = jobs.submit(submission(2, seed)).await {
+                    taken.push(listener);
+                }
+                taken
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.jobs.drain(Duration::ZERO).await;
+    for state in [JobState::Queued, JobState::Running] {
+        let left = server.jobs.list(&alice(), Some(state), 9, None).await?;
+        assert!(left.is_empty(), "the drain did not see {left:?}");
+    }
+    for taken in crowd {
+        for listener in taken.await? {
+            let events = hear(listener).await;
+            let end = events.last().map(|event| &event.kind);
+            assert!(matches!(end, Some(JobEventKind::Completed(_) | JobEventKind::Cancelled)), "{end:?}");
+        }
+    }
+    server.idle().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_commit_delays_no_other_idempotency_key() -> Result<()> {
+    use sqlx::Connection;
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    hear(server.jobs.submit(keyed(submission(2, 1), 7)).await?).await;
+    let database = format!("sqlite://{}", data.path().join("plaudit.db").display());
+    let mut slow = sqlx::SqliteConnection::connect(&database).await?;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut slow).await?;
+    let jobs = server.jobs.clone();
+    let other = Submission { idempotency: Some(("another".into(), [9; 32])), ..submission(2, 2) };
+    let waiting = tokio::spawn(async move { jobs.submit(other).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let again = server.jobs.submit(keyed(submission(2, 1), 7));
+    let again = tokio::time::timeout(Duration::from_secs(1), again).await.expect("its job is there already")?;
+    assert!(again.replayed && !waiting.is_finished());
+    sqlx::query("ROLLBACK").execute(&mut slow).await?;
+    assert!(!waiting.await??.replayed);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_inside_are_told_without_their_detail() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let done = server.jobs.submit(kept(2, 1)).await?;
+    hear(done).await;
+    let template = server.store.list_jobs(&alice(), None, 1, None).await?.remove(0);
+    let (stored, unreadable) = (JobId::new(), JobId::new());
+    let mut broken = template.request.clone();
+    broken["scheduler"] = "secret-scheduler".into();
+    for (id, request) in [(stored, template.request), (unreadable, broken)] {
+        let (owner, created) = (alice(), template.created);
+        let row = plaudit::store::NewJob { id, owner, keep: true, request, start: None, idempotency: None, created };
+        server.store.insert_job(row, u64::MAX).await?;
+    }
+    // As an earlier version wrote it.
+    let failure = plaudit::jobs::JobFailure {
+        code: "internal_error".into(),
+        message: "secret: /srv/packs/unet.onnx node 7".into(),
+    };
+    let ending = plaudit::store::Ending {
+        state: JobState::Failed,
+        result: None,
+        failure: Some(failure),
+        last_sequence: 3,
+        finished: template.created,
+        expires: i64::MAX,
+        event: None,
+    };
+    server.store.finish_job(stored, &ending).await?;
+    server.store.close().await;
+    drop(server);
+
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    for id in [stored, unreadable] {
+        let viewed = server.jobs.view(&alice(), id).await?.failure.expect("it failed");
+        let events = hear(server.jobs.follow(&alice(), id, 0).await?).await;
+        let Some(JobEventKind::Failed(told)) = events.last().map(|event| &event.kind) else { panic!("{events:?}") };
+        assert_eq!(&viewed, told);
+        assert!(told.code == "internal_error" && told.message.contains(&id.to_string()), "{told:?}");
+        assert!(!told.message.contains("secret"), "{told:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_every_server_is_given_up() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let Server { store, engine, jobs, metrics } = Server::start(data.path(), JobSettings::default()).await?;
+    let id = jobs.submit(kept(ENDLESS, 3)).await?.id;
+    // As killed: nothing more is written.
+    store.close().await;
+    let settings = JobSettings::default();
+    for start in 1..=settings.max_attempts {
+        let store = Server::store(data.path()).await?;
+        let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings.clone()).await?;
+        let state = jobs.view(&alice(), id).await?.state;
+        assert!(!state.ended(), "start {start}: {state:?}");
+        store.close().await;
+    }
+    let store = Server::store(data.path()).await?;
+    let jobs = Jobs::open(store, engine, metrics, settings).await?;
+    let view = jobs.view(&alice(), id).await?;
+    assert_eq!(view.failure.map(|failure| failure.code).as_deref(), Some("attempts_exhausted"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_in_good_order_are_no_attempts() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let settings = JobSettings { max_attempts: 1, ..JobSettings::default() };
+    let server = Server::start(data.path(), settings.clone()).await?;
+    let id = server.jobs.submit(kept(ENDLESS, 3)).await?.id;
+    for _ in 0..2 {
+        server.jobs.drain(Duration::ZERO).await;
+        server.store.close().await;
+        let again = Server::start(data.path(), settings.clone()).await?;
+        assert!(!again.jobs.view(&alice(), id).await?.state.ended());
+        again.jobs.drain(Duration::ZERO).await;
+        again.store.close().await;
+    }
+    let again = Server::start(data.path(), settings).await?;
+    assert!(!again.jobs.view(&alice(), id).await?.state.ended());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_kept_jobs_start_from_take_room() -> Result<()> {
+    let from_picture = || {
+        let noise = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([(x * y) as u8, (x * 7) as u8, y as u8]));
+        let mut asked = kept(ENDLESS, 1);
+        asked.order.request.start = Some(Start { image: Arc::new(noise), strength: 1.0 });
+        asked
+    };
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings::default()).await?;
+    let listener = server.jobs.submit(from_picture()).await?;
+    let taken = server.store.used_bytes();
+    assert!(taken > 0 && server.store.pinned_bytes().await? == taken, "{taken}");
+    server.jobs.cancel(&alice(), listener.id).await?;
+    assert_eq!(server.store.pinned_bytes().await?, 0, "now it can leave");
+    server.store.sweep(0, 0).await?;
+    assert_eq!(server.store.used_bytes(), 0);
+
+    let data = tempfile::tempdir()?;
+    let server = Server::start(data.path(), JobSettings { quota: taken - 1, ..JobSettings::default() }).await?;
+    let refused = server.jobs.submit(from_picture()).await;
+    assert!(matches!(refused, Err(SubmitError::DiskFull(_))), "{refused:?}");
+    assert_eq!(server.rejected("disk_full"), 1);
+    server.idle().await;
     Ok(())
 }

@@ -87,7 +87,7 @@ fn ending(finished: i64, expires: i64) -> Ending {
 async fn drawn(store: &Store, content: &Bytes, finished: i64, expires: i64) -> Result<(JobId, ImageId)> {
     let job = new_job(&alice());
     let id = job.id;
-    store.insert_job(job).await?;
+    store.insert_job(job, ROOMY).await?;
     let picture = image(id, content);
     store.add_image(&alice(), &picture, content.clone(), ROOMY).await?;
     store.finish_job(id, &ending(finished, expires)).await?;
@@ -255,7 +255,7 @@ async fn the_oldest_finished_jobs_make_room_and_unfinished_ones_stay() -> Result
     let content = |i: u8| Bytes::from(vec![i; SIZE]);
     let running = new_job(&alice());
     let running_id = running.id;
-    store.insert_job(running).await?;
+    store.insert_job(running, ROOMY).await?;
     store.add_image(&alice(), &image(running_id, &content(0)), content(0), QUOTA).await?;
     let (_, newer) = drawn(&store, &content(1), now(), now() + HOUR).await?;
     let (oldest_job, oldest) = drawn(&store, &content(2), now() - 60, now() + HOUR).await?;
@@ -316,9 +316,9 @@ async fn an_idempotency_key_is_the_owners_own_and_a_failed_job_lets_go_of_it() -
     let keyed = |owner: &Owner| NewJob { idempotency: Some(("k".into(), [7; 32])), ..new_job(owner) };
     let first = keyed(&alice());
     let id = first.id;
-    store.insert_job(first).await?;
-    assert!(store.insert_job(keyed(&alice())).await.is_err(), "one job a key");
-    store.insert_job(keyed(&mallory())).await?;
+    store.insert_job(first, ROOMY).await?;
+    assert!(store.insert_job(keyed(&alice()), ROOMY).await.is_err(), "one job a key");
+    store.insert_job(keyed(&mallory()), ROOMY).await?;
     assert_eq!(store.find_idempotent(&alice(), "k").await?, Some((id, vec![7; 32])));
 
     let failed = Ending { state: JobState::Failed, result: None, event: None, ..ending(now(), now() + HOUR) };
@@ -346,4 +346,80 @@ async fn events_are_read_on_from_where_a_reader_was() -> Result<()> {
     }
     assert_eq!(read, [1, 2, 3, 4, 5]);
     Ok(())
+}
+
+#[tokio::test]
+async fn the_ballast_takes_the_bytes_that_it_is_told_to() -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    const SIZE: u64 = 1 << 20;
+    let data = tempfile::tempdir()?;
+    let store = Store::open(data.path()).await?;
+    let path = data.path().join("ballast");
+    assert!(!path.exists(), "none is wanted");
+    store.set_ballast(SIZE)?;
+    let taken = fs::metadata(&path)?;
+    assert_eq!(taken.len(), SIZE);
+    assert!(taken.blocks() * 512 >= SIZE, "not only its length: {} blocks", taken.blocks());
+    store.set_ballast(0)?;
+    assert!(!path.exists());
+    Ok(())
+}
+
+/// A directory on a disk of its own, where the system lets a test mount one.
+const SMALL_DISK: &str = "PLAUDIT_TEST_SMALL_DISK";
+
+#[test]
+fn on_a_full_disk_the_ballast_makes_room_for_the_end_of_a_job() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let own_mounts = ["--user", "--map-root-user", "--mount", "sh", "-c"];
+    let mount = "mount -t tmpfs -o size=8m tmpfs \"$0\" && exec \"$@\"";
+    let inside = |program: &Path, arguments: &[&str]| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(own_mounts).arg(mount).arg(folder.path()).arg(program).args(arguments);
+        command.env(SMALL_DISK, folder.path()).output()
+    };
+    if !inside(Path::new("true"), &[]).is_ok_and(|tried| tried.status.success()) {
+        eprintln!("skipped: this system lets no test mount a small disk");
+        return Ok(());
+    }
+    let arguments = ["--exact", "inside_a_small_disk", "--ignored", "--nocapture"];
+    let done = inside(&std::env::current_exe()?, &arguments)?;
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "run by on_a_full_disk_the_ballast_makes_room_for_the_end_of_a_job"]
+async fn inside_a_small_disk() -> Result<()> {
+    let disk = PathBuf::from(std::env::var(SMALL_DISK)?);
+    let store = Store::open(&disk.join("data")).await?;
+    store.set_ballast(1 << 20)?;
+    let job = new_job(&alice());
+    let id = job.id;
+    store.insert_job(job, ROOMY).await?;
+    let filler = disk.join("filler");
+    let mut file = fs::File::create(&filler)?;
+    while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    let content = Bytes::from(vec![7; 1 << 18]);
+    let long = json!({"images": [], "note": "x".repeat(1 << 18)});
+    store.finish_job(id, &Ending { result: Some(long), ..ending(now(), now() + HOUR) }).await?;
+    assert!(!store.has_ballast(), "it made the room");
+    let Found::Job(ended) = store.find_job(&alice(), id).await? else { panic!("it is hers") };
+    assert_eq!(ended.state, JobState::Completed);
+
+    store.sweep(now(), ROOMY).await?;
+    assert!(!store.has_ballast(), "there is no room for it");
+    fs::remove_file(&filler)?;
+    store.sweep(now(), ROOMY).await?;
+    assert!(store.has_ballast(), "there is room again");
+
+    // A picture that finds no room gives it back too, and is not tried again: it would eat what ends need.
+    let mut file = fs::File::create(&filler)?;
+    while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    let job = new_job(&alice());
+    let picture = image(job.id, &content);
+    let full = store.add_image(&alice(), &picture, content, ROOMY).await.expect_err("no room");
+    assert!(is_full(&full) && !store.has_ballast(), "{full:#}");
+    store.insert_job(job, ROOMY).await
 }

@@ -82,6 +82,8 @@ codes! {
     RateLimited "rate_limited" TOO_MANY_REQUESTS "rate_limit_error";
     /// The server failed; its log says more, under the request's id.
     Internal "internal_error" INTERNAL_SERVER_ERROR "server_error";
+    /// The server stopped unexpectedly each time it drew the job, as often as it may try.
+    AttemptsExhausted "attempts_exhausted" INTERNAL_SERVER_ERROR "server_error";
     /// The queue is full.
     Overloaded "overloaded" SERVICE_UNAVAILABLE "server_error";
     /// The server is shutting down.

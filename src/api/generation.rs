@@ -147,7 +147,7 @@ impl Wanted {
             request: self.request,
             client,
             class: self.class.unwrap_or(ask.class),
-            deadline: ask.deadline,
+            deadline: ask.deadline.of(self.keep),
             previews: self.previews,
             deterministic: self.deterministic,
         };
@@ -160,6 +160,7 @@ impl Wanted {
             idempotency: ask.idempotency,
             model: self.model,
             warnings: self.warnings,
+            request_id: ask.request_id,
         }
     }
 }
@@ -170,9 +171,30 @@ pub(crate) struct Ask {
     /// `Idempotency-Key`, with a digest of the request.
     pub(crate) idempotency: Option<(String, [u8; 32])>,
     /// After it the result is worthless.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Deadline,
     /// How urgent it is where the fields do not say.
     pub(crate) class: Class,
+    /// What the log has of it.
+    pub(crate) request_id: Option<String>,
+}
+
+/// When a result is worthless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// As the caller said.
+    Named(Instant),
+    /// The server's own, for those who wait.
+    Default(Option<Instant>),
+}
+
+impl Deadline {
+    /// Nobody waits for a kept job, so only a deadline that its caller named ends it.
+    fn of(self, keep: bool) -> Option<Instant> {
+        match self {
+            Self::Named(at) => Some(at),
+            Self::Default(at) => at.filter(|_| !keep),
+        }
+    }
 }
 
 fn request(fields: &mut Fields, start: Option<Start>, rules: &Rules) -> Result<Request, ApiError> {
@@ -222,15 +244,16 @@ pub(crate) fn random_seed() -> Result<u32, ApiError> {
 }
 
 /// Seconds of `X-Request-Timeout`, else the server's own deadline.
-pub(super) fn deadline(header: Option<&str>, limits: &LimitSettings) -> Result<Option<Instant>, ApiError> {
+pub(super) fn deadline(header: Option<&str>, limits: &LimitSettings) -> Result<Deadline, ApiError> {
     /// A day: whoever waits longer does not wait.
     const LONGEST: f64 = 86_400.0;
     let Some(text) = header else {
-        return Ok((limits.deadline > 0).then(|| Instant::now() + Duration::from_secs(limits.deadline)));
+        let own = (limits.deadline > 0).then(|| Instant::now() + Duration::from_secs(limits.deadline));
+        return Ok(Deadline::Default(own));
     };
     let seconds = text.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST);
     let wrong = || ApiError::invalid("X-Request-Timeout", format!("it must be seconds, above 0 and up to {LONGEST}"));
-    seconds.map(|seconds| Some(Instant::now() + Duration::from_secs_f64(seconds))).ok_or_else(wrong)
+    seconds.map(|seconds| Deadline::Named(Instant::now() + Duration::from_secs_f64(seconds))).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -308,8 +331,10 @@ mod tests {
     #[test]
     fn deadlines_are_positive_seconds() {
         let limits = crate::settings::Settings::from_flags([]).expect("defaults").limits;
-        assert!(deadline(Some("1.5"), &limits).expect("seconds").is_some());
-        assert!(deadline(None, &limits).expect("the server's own").is_some());
+        let (named, own) = (deadline(Some("1.5"), &limits), deadline(None, &limits));
+        let (named, own) = (named.expect("seconds"), own.expect("the server's own"));
+        assert!(named.of(false).is_some() && named.of(true).is_some());
+        assert!(own.of(false).is_some() && own.of(true).is_none(), "nobody waits for what is kept");
         for wrong in ["0", "-1", "soon", "inf", "NaN", "1e9"] {
             assert!(deadline(Some(wrong), &limits).is_err(), "{wrong}");
         }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use actix_web::{
+    HttpMessage,
     body::{BodySize, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
@@ -23,6 +24,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What proxies log for clients that did not wait for their answer.
 const CLIENT_GONE: u16 = 499;
 
+/// A request's id, for those who log about it elsewhere.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
 /// Gives a request its id, a span to log in, and counts it when the last byte of its answer has left.
 pub(super) async fn observe(
     request: ServiceRequest,
@@ -34,7 +39,8 @@ pub(super) async fn observe(
     let method = request.method().to_string();
     // The path pattern and not the path: ids of pictures are secrets.
     let route = request.match_pattern().map_or_else(|| "unmatched".to_owned(), |pattern| plain(&pattern));
-    let span = tracing::info_span!("request", %id, %method, %route);
+    let span = tracing::info_span!("request", request_id = %id, %method, %route);
+    request.extensions_mut().insert(RequestId(id.clone()));
     // Dropped unanswered when the client goes away: actix drops this future.
     let mut record = Record { metrics, route, status: CLIENT_GONE, begun, span: span.clone() };
     let answered = next.call(request).instrument(span).await;

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, http::header::HeaderMap};
+use actix_web::{HttpMessage, HttpRequest, http::header::HeaderMap};
 use sha2::{Digest, Sha256};
 
 use super::{
     ApiError, Code,
     caller::Caller,
     generation::{self, Ask, Wanted},
+    observe::RequestId,
 };
 use crate::{
     app::State,
@@ -64,6 +65,7 @@ pub(crate) fn ask(request: &HttpRequest, state: &State, class: Class, parts: &[&
         deadline: generation::deadline(timeout, &state.settings.limits)?,
         idempotency: key.map(|key| (key, digest(request.path(), parts))),
         class,
+        request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::{
     Jobs, Listener, Submission, SubmitError,
@@ -24,7 +25,7 @@ impl Jobs {
     /// See [`SubmitError`].
     pub async fn submit(&self, submission: Submission) -> Result<Listener, SubmitError> {
         let Some((key, digest)) = submission.idempotency.clone() else { return self.admit(submission).await };
-        let _one = self.inner.keyed.lock().await;
+        let _one = self.inner.keyed.lock(&submission.owner, &key).await;
         loop {
             match self.inner.store.find_idempotent(&submission.owner, &key).await? {
                 None => return self.admit(submission).await,
@@ -58,24 +59,24 @@ impl Jobs {
 
     async fn admit(&self, submission: Submission) -> Result<Listener, SubmitError> {
         let inner = &self.inner;
-        if inner.is_draining() {
-            return Err(inner.draining());
-        }
         inner.check_room().await?;
-        let (position, estimate) = inner.engine.estimate(&submission.order);
-        let ticket = inner.engine.submit(submission.order.clone())?;
         let live = Arc::new(Live::new(facts(JobId::new(), &submission, store::now(), 0)));
-        live.admit(position, estimate);
-        inner.add(&live);
-        let listener = Listener::live(&live, 0).ok_or_else(|| inner.draining())?;
+        let (ticket, listener) = inner.take(&live, submission.order.clone())?;
         let (told, written) = oneshot::channel();
         // In a task of its own, so that a caller that stops waiting leaves no half of a job behind.
-        tokio::spawn(Run::new(inner.clone(), live, submission).admitted(ticket, told));
+        let span = job_span(live.facts.id, &submission);
+        tokio::spawn(Run::new(inner.clone(), live, submission).admitted(ticket, told).instrument(span));
         match written.await {
             Ok(written) => written.map(|()| listener),
             Err(_) => Err(anyhow::anyhow!("the job's task died").into()),
         }
     }
+}
+
+/// Where a job's task logs: every line tells the job and the request that made it.
+pub(super) fn job_span(id: JobId, submission: &Submission) -> tracing::Span {
+    let request_id = submission.request_id.as_deref().map(tracing::field::display);
+    tracing::info_span!(parent: None, "job", job = %id, request_id)
 }
 
 /// What is known of a job from the start.
@@ -99,21 +100,25 @@ impl Inner {
         Refusal::Draining.into()
     }
 
+    /// Refuses because there is no room to keep what would be drawn.
+    pub(super) fn full(&self, message: String) -> SubmitError {
+        self.metrics.rejected_total.with_label_values(&["disk_full"]).inc();
+        SubmitError::DiskFull(message)
+    }
+
     /// Nothing is drawn that could not be kept.
     async fn check_room(&self) -> Result<(), SubmitError> {
         let quota = self.settings.quota;
         if self.store.used_bytes() >= quota {
             let used = self.store.pinned_bytes().await?;
             if used >= quota {
-                return Err(SubmitError::DiskFull(store::Full { used, quota }.to_string()));
+                return Err(self.full(store::Full { used, quota }.to_string()));
             }
         }
         let (free, least) = (self.store.free_bytes().map_err(anyhow::Error::from)?, self.settings.min_free);
         if free < least {
             let data = self.store.data().display();
-            return Err(SubmitError::DiskFull(format!(
-                "{free} bytes are free on the disk of {data}; {least} stay free"
-            )));
+            return Err(self.full(format!("{free} bytes are free on the disk of {data}; {least} stay free")));
         }
         Ok(())
     }

@@ -20,6 +20,8 @@
 mod admit;
 mod drain;
 mod encode;
+mod failure;
+mod keyed;
 mod listener;
 mod live;
 mod log;

@@ -111,6 +111,8 @@ pub struct Submission {
     pub model: String,
     /// Warnings that the caller should get beside the engine's.
     pub warnings: Vec<String>,
+    /// The id of the HTTP request that asked: what its log lines are found by.
+    pub request_id: Option<String>,
 }
 
 /// Why there is no job.
@@ -183,7 +185,7 @@ pub struct JobResult {
 /// Why a job failed, in the API's codes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct JobFailure {
-    /// `deadline_exceeded`, `disk_full` or `internal_error`.
+    /// `deadline_exceeded`, `disk_full`, `attempts_exhausted` or `internal_error`.
     pub code: String,
     /// For people.
     pub message: String,
@@ -257,7 +259,7 @@ pub struct JobView {
     pub created: i64,
     /// Unix seconds, once it ended.
     pub finished: Option<i64>,
-    /// What it made, once completed; the bytes of pictures only where they are still kept.
+    /// What it made, once completed; without the pictures' bytes unless the end could not be stored.
     pub result: Option<Arc<JobResult>>,
     /// Why it failed, if it did.
     pub failure: Option<JobFailure>,

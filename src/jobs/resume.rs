@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tracing::Instrument;
+
 use super::{
     JobFailure, JobState, Jobs, Submission,
-    admit::{facts, retry_after},
+    admit::{facts, job_span, retry_after},
     live::{Live, Stop},
     run::Run,
     stored,
@@ -29,10 +31,16 @@ impl Jobs {
                 self.end(&record, JobState::Cancelled, None).await?;
                 continue;
             }
+            if record.attempts >= self.inner.settings.max_attempts {
+                tracing::error!(job = %record.id, attempts = record.attempts, "a job is not resumed any more");
+                let failure = JobFailure::attempts_exhausted(record.attempts);
+                self.end(&record, JobState::Failed, Some(failure)).await?;
+                continue;
+            }
             match self.read(&record).await {
                 Ok(submission) => self.restart(&record, submission).await?,
                 Err(error) => {
-                    let failure = JobFailure::internal(format!("it cannot be resumed: {error:#}"));
+                    let failure = JobFailure::internal(record.id, format!("it cannot be resumed: {error:#}"));
                     self.end(&record, JobState::Failed, Some(failure)).await?;
                 }
             }
@@ -55,11 +63,12 @@ impl Jobs {
         let (position, estimate) = self.inner.engine.estimate(&submission.order);
         live.admit(position, estimate);
         self.inner.add(&live);
+        let span = job_span(record.id, &submission);
         let run = Run::new(self.inner.clone(), live, submission);
         // The first try here, so that jobs keep their order.
         match self.inner.engine.submit(run.submission.order.clone()) {
-            Ok(ticket) => drop(tokio::spawn(run.follow(ticket))),
-            Err(refusal) => drop(tokio::spawn(insist(run, refusal))),
+            Ok(ticket) => drop(tokio::spawn(run.follow(ticket).instrument(span))),
+            Err(refusal) => drop(tokio::spawn(insist(run, refusal).instrument(span))),
         }
         Ok(())
     }
@@ -104,6 +113,9 @@ async fn give_up(run: Run, refusal: &Refusal) {
             let code = "deadline_exceeded".to_owned();
             run.fail(JobFailure { code, message: refusal.to_string() }).await;
         }
-        _ => run.fail(JobFailure::internal(format!("it cannot be resumed: {refusal}"))).await,
+        _ => {
+            let failure = JobFailure::internal(run.live.facts.id, format!("it cannot be resumed: {refusal}"));
+            run.fail(failure).await;
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     stored,
 };
 use crate::{
-    domain::ImageId,
+    domain::{ImageId, JobId},
     engine::{Event, Failure, Stage, Ticket, Timings},
     store::{self, Ending, ImageRecord, is_full},
 };
@@ -47,26 +47,22 @@ enum End {
     Stopped(Stop),
 }
 
-impl JobFailure {
-    pub(super) fn internal(message: impl Into<String>) -> Self {
-        Self { code: "internal_error".into(), message: message.into() }
+impl End {
+    fn of_error(job: JobId, error: &anyhow::Error) -> Self {
+        Self::Failed(match is_full(error) {
+            true => {
+                JobFailure { code: "disk_full".into(), message: format!("no room is left to keep pictures: {error}") }
+            }
+            false => JobFailure::internal(job, format!("{error:#}")),
+        })
     }
 
-    fn of(error: &anyhow::Error) -> Self {
-        match is_full(error) {
-            true => Self { code: "disk_full".into(), message: format!("no room is left to keep pictures: {error}") },
-            false => Self::internal(format!("{error:#}")),
-        }
-    }
-}
-
-impl From<Failure> for End {
-    fn from(failure: Failure) -> Self {
+    fn of_engine(job: JobId, failure: Failure) -> Self {
         match failure {
             Failure::Deadline { .. } => {
                 Self::Failed(JobFailure { code: "deadline_exceeded".into(), message: failure.to_string() })
             }
-            Failure::Runtime(message) => Self::Failed(JobFailure::internal(message)),
+            Failure::Runtime(detail) => Self::Failed(JobFailure::internal(job, detail)),
             // This task drops its ticket before it ends a job, so who cancelled can only be the engine on its way down.
             Failure::Cancelled => Self::Stopped(Stop::Shutdown),
         }
@@ -103,7 +99,7 @@ impl Run {
             self.live.close(None);
             let full = is_full(&error);
             // Nobody hears it where the caller left meanwhile.
-            let _ = told.send(Err(if full { SubmitError::DiskFull(format!("{error:#}")) } else { error.into() }));
+            let _ = told.send(Err(if full { self.jobs.full(format!("{error:#}")) } else { error.into() }));
             return;
         }
         let _ = told.send(Ok(()));
@@ -126,7 +122,7 @@ impl Run {
             idempotency: self.submission.idempotency.clone(),
             created: facts.created,
         };
-        self.jobs.store.insert_job(job).await
+        self.jobs.store.insert_job(job, self.jobs.settings.quota).await
     }
 
     /// Follows an order that the engine took.
@@ -165,11 +161,11 @@ impl Run {
                     self.observe(&timings);
                     return End::Completed(warnings.iter().map(ToString::to_string).collect());
                 }
-                Some(Event::Failed(failure)) => return failure.into(),
-                None => return End::Failed(JobFailure::internal("the engine stopped")),
+                Some(Event::Failed(failure)) => return End::of_engine(live.facts.id, failure),
+                None => return End::Failed(JobFailure::internal(live.facts.id, "the engine stopped")),
             };
             if let Err(error) = told {
-                return End::Failed(JobFailure::of(&error));
+                return End::of_error(live.facts.id, &error);
             }
         }
     }
@@ -252,8 +248,7 @@ impl Run {
     /// Writes the end down, then tells it.
     async fn conclude(mut self, end: End) {
         if let End::Stopped(Stop::Suspend) = end {
-            self.jobs.remove(self.live.facts.id);
-            return self.live.close(None);
+            return self.lay_aside().await;
         }
         let sequence = self.live.seal();
         let finished = store::now();
@@ -265,7 +260,23 @@ impl Run {
             Err(error) => tracing::error!(job = %self.live.facts.id, "the end of a job cannot be stored: {error:#}"),
         }
         self.live.close(Some((kind, finished)));
+        let (state, seconds) = (self.live.state().name(), self.live.admitted.elapsed().as_secs_f64());
+        tracing::info!(state, seconds, "a job ended");
         self.jobs.tell_idle();
+    }
+
+    /// Leaves it to the next start of the server.
+    async fn lay_aside(&self) {
+        let id = self.live.facts.id;
+        // Only what was taken up again has an attempt to take off.
+        if self.live.facts.base > 0
+            && let Err(error) = self.jobs.store.lay_aside(id).await
+        {
+            tracing::warn!(job = %id, "it is resumed, but the stop counts as a crash: {error:#}");
+        }
+        tracing::info!("a job waits for the next start");
+        self.jobs.remove(id);
+        self.live.close(None);
     }
 
     fn kind(&self, end: End) -> JobEventKind {

@@ -2,23 +2,21 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 
 use super::{
-    JobError, JobSettings, JobState, JobView, Listener,
+    JobError, JobSettings, JobState, JobView, Listener, SubmitError,
+    keyed::Keyed,
     live::{Live, Stop},
     stored::{self, Bodies},
     upkeep,
 };
 use crate::{
     domain::{JobId, Owner},
-    engine::Engine,
+    engine::{Engine, Order, Ticket},
     metrics::Metrics,
     store::{Found, JobRecord, Store},
 };
@@ -35,35 +33,56 @@ pub(super) struct Inner {
     pub(super) engine: Arc<Engine>,
     pub(super) metrics: Metrics,
     pub(super) settings: JobSettings,
-    /// Jobs that have not ended, the oldest first.
-    live: Mutex<BTreeMap<JobId, Arc<Live>>>,
-    /// A job left `live`.
+    roll: Mutex<Roll>,
+    /// A job left the roll.
     left: Notify,
-    /// One submission with an `Idempotency-Key` at a time, so that equal ones make one job.
-    pub(super) keyed: tokio::sync::Mutex<()>,
-    draining: AtomicBool,
+    /// So that equal submissions make one job.
+    pub(super) keyed: Keyed,
+}
+
+/// Who is in flight, and whether more may come. One lock: a drain sees every job that was taken before it.
+#[derive(Debug, Default)]
+struct Roll {
+    /// Jobs that have not ended, the oldest first.
+    live: BTreeMap<JobId, Arc<Live>>,
+    draining: bool,
 }
 
 impl Inner {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<JobId, Arc<Live>>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn roll(&self) -> MutexGuard<'_, Roll> {
+        self.roll.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a new job to the engine and lists it, as one step that no drain comes between. The listener hears
+    /// everything.
+    pub(super) fn take(&self, live: &Arc<Live>, order: Order) -> Result<(Ticket, Listener), SubmitError> {
+        let mut roll = self.roll();
+        if roll.draining {
+            return Err(self.draining());
+        }
+        let (position, estimate) = self.engine.estimate(&order);
+        let ticket = self.engine.submit(order)?;
+        live.admit(position, estimate);
+        let listener = Listener::live(live, 0).ok_or_else(|| self.draining())?;
+        roll.live.insert(live.facts.id, live.clone());
+        Ok((ticket, listener))
     }
 
     /// Jobs that have not ended, the oldest first.
     pub(super) fn alive(&self) -> Vec<Arc<Live>> {
-        self.all().values().cloned().collect()
+        self.roll().live.values().cloned().collect()
     }
 
     pub(super) fn get(&self, id: JobId) -> Option<Arc<Live>> {
-        self.all().get(&id).cloned()
+        self.roll().live.get(&id).cloned()
     }
 
     pub(super) fn add(&self, live: &Arc<Live>) {
-        self.all().insert(live.facts.id, live.clone());
+        self.roll().live.insert(live.facts.id, live.clone());
     }
 
     pub(super) fn remove(&self, id: JobId) {
-        self.all().remove(&id);
+        self.roll().live.remove(&id);
         self.tell_idle();
     }
 
@@ -76,7 +95,7 @@ impl Inner {
     pub(super) async fn idle(&self) {
         loop {
             let left = self.left.notified();
-            if self.all().values().all(|live| live.state().ended()) {
+            if self.roll().live.values().all(|live| live.state().ended()) {
                 return;
             }
             left.await;
@@ -84,11 +103,12 @@ impl Inner {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.roll().draining
     }
 
+    /// From now on no job is taken; those that were are on the roll.
     pub(super) fn start_draining(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.roll().draining = true;
     }
 
     /// When something that ends at a time (Unix seconds) is forgotten.
@@ -113,10 +133,9 @@ impl Jobs {
             engine,
             metrics,
             settings,
-            live: Mutex::default(),
+            roll: Mutex::default(),
             left: Notify::new(),
-            keyed: tokio::sync::Mutex::new(()),
-            draining: AtomicBool::new(false),
+            keyed: Keyed::default(),
         });
         let jobs = Self { inner };
         jobs.resume().await?;
@@ -140,14 +159,14 @@ impl Jobs {
         Ok(self.replay(&record, after).await?)
     }
 
-    /// Where a job stands.
+    /// Where a job stands. One that has ended is told without its pictures' bytes: they are under their names.
     ///
     /// # Errors
     /// See [`JobError`].
     pub async fn view(&self, owner: &Owner, id: JobId) -> Result<JobView, JobError> {
         match self.mine(owner, id) {
             Some(live) => Ok(live.view()),
-            None => Ok(stored::view(&self.inner.store, &self.record(owner, id).await?, Bodies::Load).await?),
+            None => Ok(stored::view(&self.inner.store, &self.record(owner, id).await?, Bodies::Leave).await?),
         }
     }
 
@@ -212,5 +231,66 @@ impl Jobs {
             false => Vec::new(),
         };
         Ok(Listener::stored(record.id, events))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use super::*;
+    use crate::{
+        engine::{Class, EngineSettings, Refusal},
+        jobs::live::Facts,
+        pack::Pack,
+        pipeline::Request,
+        runtime::Device,
+    };
+
+    fn order() -> Order {
+        Order {
+            request: Request { steps: 2, ..Request::default() },
+            client: "alice".into(),
+            class: Class::Interactive,
+            deadline: None,
+            previews: 0,
+            deterministic: false,
+        }
+    }
+
+    fn live() -> Arc<Live> {
+        Arc::new(Live::new(Facts {
+            id: JobId::new(),
+            owner: Owner::session("alice"),
+            keep: false,
+            prompt: String::new(),
+            created: 0,
+            base: 0,
+            total: 2,
+        }))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_job_is_taken_once_a_drain_has_begun() {
+        /// Long enough for a thread to reach the lock.
+        const MOMENT: Duration = Duration::from_millis(200);
+        let data = tempfile::tempdir().expect("a folder");
+        let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature")).expect("a pack");
+        let metrics = Metrics::new();
+        let engine = Engine::start(&pack, Device::Cpu, &EngineSettings::default(), metrics.clone()).expect("an engine");
+        let store = Store::open(data.path()).await.expect("a store");
+        let jobs = Jobs::open(store, engine.into(), metrics, JobSettings::default()).await.expect("jobs");
+        let taking = {
+            // A drain begins while the job is on its way to the roll.
+            let mut roll = jobs.inner.roll();
+            let inner = jobs.inner.clone();
+            let taking = std::thread::spawn(move || inner.take(&live(), order()).map(drop));
+            std::thread::sleep(MOMENT);
+            roll.draining = true;
+            taking
+        };
+        let taken = taking.join().expect("it does not panic");
+        assert!(matches!(taken, Err(SubmitError::Refused(Refusal::Draining))), "{taken:?}");
+        assert_eq!((jobs.inner.engine.load().row_steps, jobs.inner.alive().len()), (0, 0));
     }
 }

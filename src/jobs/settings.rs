@@ -31,6 +31,24 @@ pub struct JobSettings {
         value_name = "BYTES"
     )]
     pub min_free: u64,
+    /// Starts of the server at which an unfinished kept job is taken up again after a crash; then it ends failed
+    #[arg(
+        id = "jobs.max_attempts",
+        long = "jobs-max-attempts",
+        env = "PLAUDIT_JOBS_MAX_ATTEMPTS",
+        default_value_t = Self::MAX_ATTEMPTS,
+        value_name = "STARTS"
+    )]
+    pub max_attempts: u32,
+    /// Bytes set aside on the disk and given back when it is full, so that ends and votes can still be written; 0: none
+    #[arg(
+        id = "jobs.ballast",
+        long = "jobs-ballast",
+        env = "PLAUDIT_JOBS_BALLAST",
+        default_value_t = Self::BALLAST,
+        value_name = "BYTES"
+    )]
+    pub ballast: u64,
 }
 
 impl JobSettings {
@@ -40,10 +58,20 @@ impl JobSettings {
     const QUOTA: u64 = 4 << 30;
     /// Room for the database to clean up after itself, and for logs.
     const MIN_FREE: u64 = 256 << 20;
+    /// Crashes have other causes too; a job that meets three of them is the likely one.
+    const MAX_ATTEMPTS: u32 = 3;
+    /// Some hundred thousand rows: hours of votes and ends.
+    const BALLAST: u64 = 64 << 20;
 }
 
 impl Default for JobSettings {
     fn default() -> Self {
-        Self { ttl: Self::TTL, quota: Self::QUOTA, min_free: Self::MIN_FREE }
+        Self {
+            ttl: Self::TTL,
+            quota: Self::QUOTA,
+            min_free: Self::MIN_FREE,
+            max_attempts: Self::MAX_ATTEMPTS,
+            ballast: Self::BALLAST,
+        }
     }
 }

@@ -44,6 +44,9 @@ struct StoredRequest {
     rater: Option<String>,
     model: String,
     warnings: Vec<String>,
+    /// Absent in what earlier versions wrote.
+    #[serde(default)]
+    request_id: Option<String>,
 }
 
 /// The stored form of a submission.
@@ -69,6 +72,7 @@ pub(super) fn request(submission: &Submission) -> serde_json::Result<Value> {
         rater: submission.rater.clone(),
         model: submission.model.clone(),
         warnings: submission.warnings.clone(),
+        request_id: submission.request_id.clone(),
     })
 }
 
@@ -111,6 +115,7 @@ pub(super) fn submission(record: &JobRecord, start: Option<Bytes>) -> anyhow::Re
         idempotency: None,
         model: stored.model,
         warnings: stored.warnings,
+        request_id: stored.request_id,
     })
 }
 
@@ -222,7 +227,7 @@ pub(super) async fn view(store: &Store, record: &JobRecord, bodies: Bodies) -> a
         created: record.created,
         finished: record.finished,
         result: read_result(store, record, bodies).await?.map(|(result, _)| Arc::new(result)),
-        failure: record.failure.clone(),
+        failure: record.failure.clone().map(|failure| failure.shown(record.id)),
     })
 }
 
@@ -236,9 +241,10 @@ pub(super) async fn events(store: &Store, record: &JobRecord, after: u64) -> any
             JobEventKind::Completed(Arc::new(result))
         }
         (JobState::Cancelled, _) => JobEventKind::Cancelled,
-        _ => JobEventKind::Failed(
-            record.failure.clone().unwrap_or_else(|| JobFailure::internal("nothing is known of it")),
-        ),
+        _ => JobEventKind::Failed(match &record.failure {
+            Some(failure) => failure.clone().shown(record.id),
+            None => JobFailure::internal(record.id, "the store has no failure"),
+        }),
     };
     events.push(JobEvent { sequence: record.last_sequence, kind: end });
     events.sort_by_key(|event| event.sequence);
@@ -286,6 +292,7 @@ mod tests {
             idempotency: None,
             model: "miniature".into(),
             warnings: vec!["w".into()],
+            request_id: Some("req-1".into()),
         };
         let record = JobRecord {
             id: JobId::new(),
@@ -294,6 +301,7 @@ mod tests {
             keep: true,
             request: super::request(&submission).expect("JSON"),
             start: None,
+            attempts: 0,
             last_sequence: 0,
             result: None,
             failure: None,
@@ -319,7 +327,8 @@ mod tests {
                     s.keep,
                     &s.rater,
                     &s.model,
-                    &s.warnings
+                    &s.warnings,
+                    &s.request_id
                 )
             )
         };

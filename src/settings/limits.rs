@@ -39,7 +39,7 @@ pub struct LimitSettings {
         value_name = "PIXELS"
     )]
     pub max_side: u32,
-    /// Seconds after which a request that names no deadline is given up; 0: never
+    /// Seconds after which a request that names no deadline is given up; 0: never. Kept jobs have none of their own
     #[arg(
         id = "limits.deadline",
         long = "limits-deadline",

@@ -86,17 +86,33 @@ impl Store {
     /// [`Full`] when no finished job is left that could leave; else if the store cannot be written.
     pub async fn add_image(&self, owner: &Owner, record: &ImageRecord, bytes: Bytes, quota: u64) -> anyhow::Result<()> {
         let length = bytes.len() as u64;
+        self.make_room(length, quota).await?;
+        let _kept = self.blobs_stay().await;
+        let blob = self.put_blob(bytes).await?;
+        self.insert_image(owner, record, &blob).await.map_err(anyhow::Error::from).inspect_err(|error| {
+            self.relieve(error);
+        })?;
+        self.count_bytes(length);
+        Ok(())
+    }
+
+    /// Where the quota leaves no room, the oldest finished jobs leave.
+    pub(super) async fn make_room(&self, length: u64, quota: u64) -> anyhow::Result<()> {
         if self.used_bytes() + length > quota {
             self.sweep(now(), quota.saturating_sub(length)).await?;
             let used = self.used_bytes();
             anyhow::ensure!(used + length <= quota, Full { used, quota });
         }
-        let _kept = self.blobs_stay().await;
-        let blobs = self.blobs().clone();
-        let blob = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await??;
-        self.insert_image(owner, record, &blob).await?;
-        self.count_bytes(length);
         Ok(())
+    }
+
+    /// Writes a blob; its digest. Where the disk is full the ballast leaves for what matters more than a picture.
+    pub(super) async fn put_blob(&self, bytes: Bytes) -> anyhow::Result<String> {
+        let blobs = self.blobs().clone();
+        let put = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await?;
+        put.map_err(anyhow::Error::from).inspect_err(|error| {
+            self.relieve(error);
+        })
     }
 
     async fn insert_image(&self, owner: &Owner, record: &ImageRecord, blob: &str) -> sqlx::Result<()> {

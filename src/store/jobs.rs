@@ -43,6 +43,8 @@ pub struct JobRecord {
     pub request: Value,
     /// Digest of the picture it starts from.
     pub start: Option<String>,
+    /// Starts of a server at which it was taken up again, but for those that ended in good order.
+    pub attempts: u32,
     /// Sequence number of the last event of its history, once it ended.
     pub last_sequence: u64,
     /// What it made.
@@ -93,6 +95,7 @@ struct JobRow {
     keep: bool,
     request: String,
     start_blob: Option<String>,
+    attempts: i64,
     last_sequence: i64,
     result: Option<String>,
     failure: Option<String>,
@@ -112,6 +115,7 @@ impl TryFrom<JobRow> for JobRecord {
             keep: row.keep,
             request: serde_json::from_str(&row.request)?,
             start: row.start_blob,
+            attempts: row.attempts.try_into()?,
             last_sequence: row.last_sequence.try_into()?,
             result: row.result.as_deref().map(serde_json::from_str).transpose()?,
             failure: row.failure.as_deref().map(serde_json::from_str).transpose()?,
@@ -122,21 +126,26 @@ impl TryFrom<JobRow> for JobRecord {
 }
 
 impl Store {
-    /// Writes a job down; when this returns it survives whatever happens to the process.
+    /// Writes a job down; when this returns it survives whatever happens to the process. The picture it starts from
+    /// counts as one of its pictures.
     ///
     /// # Errors
-    /// If the store cannot be written, or the owner has another job under the same `Idempotency-Key`.
-    pub async fn insert_job(&self, job: NewJob) -> anyhow::Result<()> {
+    /// [`Full`](super::Full) when the quota has no room for the picture it starts from; if the store cannot be written,
+    /// or the owner has another job under the same `Idempotency-Key`.
+    pub async fn insert_job(&self, job: NewJob, quota: u64) -> anyhow::Result<()> {
+        let start_bytes = job.start.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        if start_bytes > 0 {
+            self.make_room(start_bytes, quota).await?;
+        }
         let _kept = self.blobs_stay().await;
-        let blobs = self.blobs().clone();
         let start = match job.start {
-            Some(bytes) => Some(tokio::task::spawn_blocking(move || blobs.put(&bytes)).await??),
+            Some(bytes) => Some(self.put_blob(bytes).await?),
             None => None,
         };
         let (key, digest) = job.idempotency.map(|(key, digest)| (key, digest.to_vec())).unzip();
         sqlx::query(
-            "INSERT INTO jobs (id, owner, state, keep, request, start_blob, idempotency_key, body_digest, created) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs (id, owner, state, keep, request, start_blob, start_bytes, idempotency_key, body_digest, \
+             created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(job.id.to_string())
         .bind(job.owner.as_str())
@@ -144,11 +153,17 @@ impl Store {
         .bind(job.keep)
         .bind(job.request.to_string())
         .bind(start)
+        .bind(start_bytes as i64)
         .bind(key)
         .bind(digest)
         .bind(job.created)
         .execute(&self.database().writer)
-        .await?;
+        .await
+        .map_err(anyhow::Error::from)
+        .inspect_err(|error| {
+            self.relieve(error);
+        })?;
+        self.count_bytes(start_bytes);
         Ok(())
     }
 
@@ -228,6 +243,18 @@ impl Store {
         rows.into_iter().map(JobRecord::try_from).collect()
     }
 
+    /// Takes off the attempt that a server which stops in good order made.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn lay_aside(&self, id: JobId) -> anyhow::Result<()> {
+        sqlx::query("UPDATE jobs SET attempts = MAX(attempts - 1, 0) WHERE id = ?")
+            .bind(id.to_string())
+            .execute(&self.database().writer)
+            .await?;
+        Ok(())
+    }
+
     /// The coded picture that a job starts from.
     ///
     /// # Errors
@@ -238,11 +265,19 @@ impl Store {
     }
 
     /// Ends a job, in one transaction with its event. One that has ended stays as it is. Only a completed job holds on
-    /// to its `Idempotency-Key`: whoever tries a failed or cancelled one again wants it drawn.
+    /// to its `Idempotency-Key`: whoever tries a failed or cancelled one again wants it drawn. On a full disk the ballast
+    /// makes room.
     ///
     /// # Errors
     /// If the database cannot be written.
     pub async fn finish_job(&self, id: JobId, ending: &Ending) -> anyhow::Result<()> {
+        match self.write_end(id, ending).await {
+            Err(error) if self.relieve(&error) => self.write_end(id, ending).await,
+            done => done,
+        }
+    }
+
+    async fn write_end(&self, id: JobId, ending: &Ending) -> anyhow::Result<()> {
         let failure = ending.failure.as_ref().map(serde_json::to_string).transpose()?;
         let mut transaction = self.database().begin().await?;
         let done = sqlx::query(

@@ -1,10 +1,11 @@
 //! One database and one folder of blobs: jobs, keys, pictures, events.
 //!
-//! Under `--data`: `LOCK` (one server a directory), `plaudit.db` (SQLite), `secrets/` (nobody else may read it),
-//! `blobs/` (bytes by the SHA-256 of their content) and `staging/` (what is being written). A blob is written before
+//! Under `--data`: `LOCK` (one server a directory), `plaudit.db` (SQLite), `ballast` (room for when the disk is full),
+//! `secrets/` (nobody else may read it), `blobs/` (bytes by the SHA-256 of their content) and `staging/` (what is being written). A blob is written before
 //! the row that names it and removed after, so a crash leaves at most a blob that nobody names; the next start removes
 //! it.
 
+mod ballast;
 mod blobs;
 mod database;
 mod events;
@@ -31,6 +32,7 @@ use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use ballast::Ballast;
 use blobs::Blobs;
 use database::Database;
 pub use events::{EventRecord, NewEvent};
@@ -51,10 +53,11 @@ struct Inner {
     data: PathBuf,
     database: Database,
     blobs: Blobs,
+    ballast: Ballast,
     /// Shared by who adds rows that name blobs, exclusive for who removes blobs: a blob must not go while a new row is
     /// to name it.
     blob_use: RwLock<()>,
-    /// Bytes of all pictures; equal content counts as often as it is named.
+    /// Bytes of all pictures, those that jobs start from too; equal content counts as often as it is named.
     used: AtomicU64,
     session_secret: [u8; secrets::SECRET_BYTES],
     /// `None` for those who only came for the keys.
@@ -87,12 +90,16 @@ impl Store {
         let session_secret = secrets::session_key(data)?;
         let blobs = Blobs::open(data, lock.is_some())?;
         let database = Database::open(&data.join("plaudit.db")).await?;
-        let used: i64 =
-            sqlx::query_scalar("SELECT COALESCE(SUM(bytes), 0) FROM images").fetch_one(&database.readers).await?;
+        let used: i64 = sqlx::query_scalar(
+            "SELECT (SELECT COALESCE(SUM(bytes), 0) FROM images) + (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs)",
+        )
+        .fetch_one(&database.readers)
+        .await?;
         let inner = Inner {
             data: data.to_owned(),
             database,
             blobs,
+            ballast: Ballast::under(data),
             blob_use: RwLock::new(()),
             used: AtomicU64::new(used.try_into()?),
             session_secret,
@@ -111,7 +118,7 @@ impl Store {
         &self.inner.session_secret
     }
 
-    /// Bytes that pictures take.
+    /// Bytes that pictures take, those that jobs start from too.
     pub fn used_bytes(&self) -> u64 {
         self.inner.used.load(Ordering::Relaxed)
     }
@@ -137,6 +144,10 @@ impl Store {
 
     fn database(&self) -> &Database {
         &self.inner.database
+    }
+
+    fn ballast(&self) -> &Ballast {
+        &self.inner.ballast
     }
 
     fn blobs(&self) -> &Blobs {

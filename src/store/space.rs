@@ -19,11 +19,15 @@ const SQLITE_FULL: &str = "13";
 
 /// Whether something failed because the disk or the quota of pictures is full.
 pub fn is_full(error: &anyhow::Error) -> bool {
+    is_disk_full(error) || error.chain().any(|cause| cause.is::<Full>())
+}
+
+/// Whether something failed because the disk is full.
+pub(super) fn is_disk_full(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         let code = cause.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error()).and_then(|e| e.code());
-        cause.is::<Full>()
-            || matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
             || code.as_deref() == Some(SQLITE_FULL)
     })
 }
@@ -37,14 +41,15 @@ impl Store {
         free_bytes(self.data())
     }
 
-    /// Bytes of pictures whose jobs are not finished: they cannot leave.
+    /// Bytes of pictures whose jobs are not finished, those they start from too: they cannot leave.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn pinned_bytes(&self) -> anyhow::Result<u64> {
         let bytes: i64 = sqlx::query_scalar(
-            "SELECT COALESCE(SUM(images.bytes), 0) FROM jobs JOIN images ON images.job = jobs.id \
-             WHERE jobs.finished IS NULL",
+            "SELECT (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs WHERE finished IS NULL) \
+             + (SELECT COALESCE(SUM(images.bytes), 0) FROM jobs JOIN images ON images.job = jobs.id \
+             WHERE jobs.finished IS NULL)",
         )
         .fetch_one(&self.database().readers)
         .await?;

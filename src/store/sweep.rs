@@ -27,6 +27,15 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub async fn sweep(&self, now: i64, quota: u64) -> anyhow::Result<Swept> {
+        let swept = self.sweep_rows(now, quota).await.inspect_err(|error| {
+            // Removing rows writes to the journal first; the next sweep finds room.
+            self.relieve(error);
+        })?;
+        self.restore_ballast()?;
+        Ok(swept)
+    }
+
+    async fn sweep_rows(&self, now: i64, quota: u64) -> anyhow::Result<Swept> {
         let mut swept = Swept::default();
         loop {
             let expired: Vec<String> = sqlx::query_scalar("SELECT id FROM jobs WHERE expires <= ? LIMIT ?")
@@ -58,8 +67,9 @@ impl Store {
     /// The oldest finished jobs with pictures, as many as must leave for the quota.
     async fn oldest_over(&self, quota: u64) -> sqlx::Result<Vec<String>> {
         let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT jobs.id, SUM(images.bytes) FROM jobs JOIN images ON images.job = jobs.id \
-             WHERE jobs.finished IS NOT NULL GROUP BY jobs.id ORDER BY jobs.finished, jobs.id LIMIT ?",
+            "SELECT jobs.id, jobs.start_bytes + COALESCE(SUM(images.bytes), 0) AS bytes \
+             FROM jobs LEFT JOIN images ON images.job = jobs.id WHERE jobs.finished IS NOT NULL \
+             GROUP BY jobs.id HAVING bytes > 0 ORDER BY jobs.finished, jobs.id LIMIT ?",
         )
         .bind(BATCH)
         .fetch_all(&self.database().readers)
@@ -88,19 +98,21 @@ impl Store {
                 .bind(job)
                 .execute(&mut *transaction)
                 .await?;
-            let start: Option<Option<String>> =
-                sqlx::query_scalar("DELETE FROM jobs WHERE id = ? RETURNING start_blob")
+            let start: Option<(Option<String>, i64)> =
+                sqlx::query_as("DELETE FROM jobs WHERE id = ? RETURNING start_blob, start_bytes")
                     .bind(job)
                     .fetch_optional(&mut *transaction)
                     .await?;
-            gone.blobs.extend(start.flatten());
+            let (blob, bytes) = start.unwrap_or_default();
+            gone.blobs.extend(blob);
+            gone.bytes += bytes as u64;
         }
         transaction.commit().await?;
         self.forget(gone).await
     }
 
     /// Removes the pictures that a job made before the server stopped: it is about to draw them again, and to tell of
-    /// it after `last_sequence`.
+    /// it after `last_sequence`. That is one more attempt.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -109,7 +121,7 @@ impl Store {
         let mut transaction = self.database().begin().await?;
         let mut gone = Gone::default();
         gone.images_of(&id.to_string(), &mut transaction).await?;
-        sqlx::query("UPDATE jobs SET last_sequence = ? WHERE id = ?")
+        sqlx::query("UPDATE jobs SET last_sequence = ?, attempts = attempts + 1 WHERE id = ?")
             .bind(last_sequence as i64)
             .bind(id.to_string())
             .execute(&mut *transaction)

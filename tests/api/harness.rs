@@ -39,7 +39,7 @@ impl TestApp {
     /// Over state that may be there already.
     pub async fn over(data: tempfile::TempDir, flags: &[&str]) -> Self {
         let folder = data.path().to_str().expect("a path").to_owned();
-        let usual = ["--listen", "127.0.0.1:0", "--device", "cpu", "--data", &folder];
+        let usual = ["--listen", "127.0.0.1:0", "--device", "cpu", "--jobs-ballast", "0", "--data", &folder];
         let settings = Settings::from_flags(usual.into_iter().chain(flags.iter().copied())).expect("settings");
         let application = Application::start(settings, &pack()).await.expect("a server");
         let (stop, stopped) = oneshot::channel();

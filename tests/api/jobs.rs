@@ -60,3 +60,19 @@ async fn a_job_can_be_called_off() {
     let list: Value = list.json().await.expect("JSON");
     assert_eq!((list["data"][0]["id"].as_str(), list["has_more"].as_bool()), (Some(id.as_str()), Some(false)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_deadline_that_its_caller_named_ends_a_kept_job() {
+    let app = TestApp::with(&["--limits-max-steps", "900", "--limits-deadline", "1"]).await;
+    let long = with(json!({"num_inference_steps": 900, "n": 10}));
+    let ask = |path: &str| app.as_owner("me", Method::POST, path).json(&long);
+    for late in [ask("/v1/images/generations"), ask("/v1/jobs").header("X-Request-Timeout", "1")] {
+        let (status, error) = error(late.send().await.expect("an answer")).await;
+        assert_eq!((status, error["code"].as_str()), (504, Some("deadline_exceeded")));
+    }
+    let id =
+        create(&app, json!({"num_inference_steps": 900, "n": 10})).await["id"].as_str().expect("a name").to_owned();
+    let answer = app.as_owner("me", Method::DELETE, &format!("/v1/jobs/{id}")).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(app.ended("me", &id).await["state"], "cancelled");
+}

@@ -169,6 +169,7 @@ fn secrets_and_prompts_appear_nowhere_in_logs() {
         let client = reqwest::Client::new();
         for body in [&body, &json!({"prompt": "a zebra in Timbuktu", "num_inference_steps": 1})] {
             let request = client.post(format!("http://{address}/v1/images/generations")).bearer_auth(&key).json(body);
+            let request = request.header("X-Request-Id", "traced-7");
             request.send().await.expect("an answer");
         }
     });
@@ -176,6 +177,8 @@ fn secrets_and_prompts_appear_nowhere_in_logs() {
     log.read_to_string(&mut said).expect("the rest");
     assert!(server.wait().expect("an end").success(), "{said}");
     assert!(said.contains("\"answered\""), "{said}");
+    let of_job = |line: &&str| line.contains("a job ended") && line.contains("traced-7") && line.contains("job_");
+    assert!(said.lines().any(|line| of_job(&line)), "no line of the job names its request:\n{said}");
     for secret in [&key["plaudit_".len()..], "Timbuktu"] {
         assert!(!said.contains(secret), "{secret} is in the log:\n{said}");
     }
