@@ -18,7 +18,7 @@ use actix_web::{
 use anyhow::{Context, ensure};
 
 use crate::{
-    api::{self, Keys, Rates, Rules},
+    api::{self, Decoders, Keys, Rates, Rules},
     engine::Engine,
     jobs::Jobs,
     metrics::Metrics,
@@ -52,6 +52,7 @@ pub struct State {
     /// Unix seconds.
     pub started: i64,
     pub(crate) rules: Rules,
+    pub(crate) decoders: Decoders,
     draining: AtomicBool,
 }
 
@@ -145,6 +146,7 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     Ok(State {
         rates: Rates::new(&settings.limits),
         rules: Rules::new(engine.model(), &settings.limits),
+        decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
         runtime: tokio::runtime::Handle::current(),
         started: now(),

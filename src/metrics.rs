@@ -32,7 +32,7 @@ pub struct Metrics {
     /// Orders that ended early, by cause: `client`, `disconnect`, `deadline`, `shutdown`.
     pub cancelled_total: IntCounterVec,
     /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `broken`,
-    /// `rate_limited`.
+    /// `rate_limited`, `disk_full`, `uploads`.
     pub rejected_total: IntCounterVec,
     /// 1 for what serves, by kind and version.
     pub model_info: IntGaugeVec,

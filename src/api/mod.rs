@@ -23,6 +23,7 @@ mod session;
 mod sse;
 mod submit;
 mod unread;
+mod uploads;
 
 use actix_web::{
     App,
@@ -39,6 +40,7 @@ pub use caller::{Caller, Keys};
 pub use error::{ApiError, Code};
 pub(crate) use generation::Rules;
 pub use rate::Rates;
+pub(crate) use uploads::Decoders;
 
 use crate::app::State;
 

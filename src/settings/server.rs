@@ -83,6 +83,10 @@ pub struct ServerSettings {
         value_name = "PIXELS"
     )]
     pub max_upload_side: u32,
+    /// Uploaded pictures decoded at a time: each takes some hundred megabytes at the largest size. Sixteen times as many
+    /// wait; others are refused with 503
+    #[arg(id = "server.decoders", long = "server-decoders", env = "PLAUDIT_SERVER_DECODERS", default_value_t = 2, value_name = "PICTURES", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub decoders: usize,
     /// Seconds between two signs of life in a stream in which nothing happens
     #[arg(id = "server.heartbeat", long = "server-heartbeat", env = "PLAUDIT_SERVER_HEARTBEAT", default_value_t = 10, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub heartbeat: u64,

@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 use super::{generations::answer, schema::EditRequest, stream};
 use crate::{
     api::{
-        ApiError, Code, answer::Images, body, caller::Caller, fields::Fields, generation::Wanted, picture,
-        refusals::SubmitErrors, submit,
+        ApiError, Code, answer::Images, body, caller::Caller, fields::Fields, refusals::SubmitErrors, submit, uploads,
     },
     app::State,
     engine::Class,
@@ -50,9 +49,7 @@ pub(crate) async fn edits(
     let text = Value::Object(values.clone()).to_string();
     let image = image.ok_or_else(|| ApiError::invalid("image", "it is missing"))?;
     let ask = submit::ask(&request, &state, Class::Interactive, &[text.as_bytes(), &image])?;
-    let max_side = server.max_upload_side;
-    let picture = web::block(move || picture::decode(&image, max_side)).await.map_err(ApiError::internal)??;
-    let wanted = Wanted::parse(Fields::form(values), Some(picture), &state.rules)?;
+    let wanted = uploads::read(&state, image, Fields::form(values)).await?;
     answer(&request, &state, &caller, wanted, ask, stream::EDIT).await
 }
 

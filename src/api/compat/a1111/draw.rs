@@ -8,7 +8,6 @@ use actix_web::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use image::RgbImage;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
     schema::{ImageToImage, Pictures, TextToImage},
 };
 use crate::{
-    api::{ApiError, Code, body, caller::Caller, fields::Fields, generation::Wanted, picture, submit},
+    api::{ApiError, Code, body, caller::Caller, fields::Fields, generation::Wanted, submit, uploads},
     app::State,
     engine::Class,
     jobs::{JobEventKind, Listener, MadeImage},
@@ -66,15 +65,14 @@ pub(crate) async fn img2img(
         return Err(ApiError::new(Code::ModelNotFound, message).into());
     }
     let mut values = body::json_object(&request, payload, server.max_upload, server.body_timeout()).await?;
-    let start = decode(&Translated::start(&mut values)?, server.max_upload_side).await?;
+    let start = file_of(&Translated::start(&mut values)?)?;
     Ok(draw(&request, &state, &caller, values, Some(start)).await?)
 }
 
-async fn decode(code: &str, max_side: u32) -> Result<RgbImage, ApiError> {
+fn file_of(code: &str) -> Result<Bytes, ApiError> {
     let code = code.split_once("base64,").map_or(code, |(_, code)| code);
     let bytes = BASE64_STANDARD.decode(code.trim());
-    let bytes: Bytes = bytes.map_err(|error| ApiError::invalid("init_images", format!("no base64: {error}")))?.into();
-    web::block(move || picture::decode(&bytes, max_side)).await.map_err(ApiError::internal)?
+    Ok(bytes.map_err(|error| ApiError::invalid("init_images", format!("no base64: {error}")))?.into())
 }
 
 async fn draw(
@@ -82,14 +80,18 @@ async fn draw(
     state: &State,
     caller: &Caller,
     values: Map<String, Value>,
-    start: Option<RgbImage>,
+    start: Option<Bytes>,
 ) -> Result<Json<Pictures>, ApiError> {
     let parameters = Value::Object(values.clone());
     let mut translated = translate(values, &state.rules)?;
     if start.is_none() {
         translated.fields.remove("strength");
     }
-    let wanted = Wanted::parse(Fields::json(translated.fields.clone()), start, &state.rules)?;
+    let fields = Fields::json(translated.fields.clone());
+    let wanted = match start {
+        Some(file) => uploads::read(state, file, fields).await?,
+        None => Wanted::parse(fields, None, &state.rules)?,
+    };
     let pixels = wanted.request.start.as_ref().map(|start| start.image.clone());
     let parts = [parameters.to_string().into_bytes(), pixels.map(|image| image.as_raw().clone()).unwrap_or_default()];
     let ask = submit::ask(request, state, Class::Interactive, &parts.each_ref().map(Vec::as_slice))?;
