@@ -13,6 +13,7 @@ use std::{
 use actix_web::{
     HttpServer,
     dev::{Server, ServerHandle},
+    http::KeepAlive,
     web,
 };
 use anyhow::{Context, ensure};
@@ -75,18 +76,33 @@ pub struct Application {
     address: SocketAddr,
 }
 
+impl std::fmt::Debug for Starting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Starting").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for Application {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Application").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
-impl Application {
-    /// Opens the store, starts the engine over the pack, and listens. Signals are the caller's concern.
+/// A server that listens and has no engine yet: probes are answered, everything else is `not_ready`.
+pub struct Starting {
+    settings: Settings,
+    store: Store,
+    keys: Keys,
+    listener: TcpListener,
+    meanwhile: ServerHandle,
+}
+
+impl Starting {
+    /// Opens the store and listens.
     ///
     /// # Errors
-    /// Whatever keeps it from serving, with what to do about it.
-    pub async fn start(settings: Settings, pack: &Path) -> anyhow::Result<Self> {
+    /// Whatever keeps it from that, with what to do about it.
+    pub async fn listen(settings: Settings) -> anyhow::Result<Self> {
         let store = Store::open(&settings.server.data).await?;
         let keys = Keys::default();
         let address = settings.server.listen;
@@ -100,10 +116,55 @@ impl Application {
         let listener = TcpListener::bind(address).with_context(|| {
             format!("cannot listen on {address}; is another server there? Choose another with --listen ADDRESS:PORT")
         })?;
-        let state = web::Data::new(state(settings, store, keys, pack).await?);
-        let address = listener.local_addr()?;
+        let meanwhile = meanwhile(listener.try_clone()?)?;
+        Ok(Self { settings, store, keys, listener, meanwhile })
+    }
+
+    /// Where it listens; the port is the system's choice if it was 0.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Starts the engine over the pack, and serves. Connections that come between wait in the system's queue.
+    ///
+    /// # Errors
+    /// A pack that cannot be used, with what to do about it.
+    pub async fn load(self, pack: &Path) -> anyhow::Result<Application> {
+        let Self { settings, store, keys, listener, meanwhile } = self;
+        let state = state(settings, store, keys, pack).await;
+        meanwhile.stop(true).await;
+        let (state, address) = (web::Data::new(state?), listener.local_addr()?);
         let server = serve(state.clone(), listener)?;
-        Ok(Self { state, server, address })
+        Ok(Application { state, server, address })
+    }
+}
+
+/// The server until there is an engine. Its connections close after an answer, so that none is left with it.
+fn meanwhile(listener: TcpListener) -> anyhow::Result<ServerHandle> {
+    /// Seconds for the answers that are on their way.
+    const GRACE: u64 = 1;
+    let server = HttpServer::new(api::starting)
+        .workers(1)
+        .keep_alive(KeepAlive::Disabled)
+        .shutdown_timeout(GRACE)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
+}
+
+impl Application {
+    /// Listens, loads and serves. Signals are the caller's concern.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving, with what to do about it.
+    pub async fn start(settings: Settings, pack: &Path) -> anyhow::Result<Self> {
+        Starting::listen(settings).await?.load(pack).await
     }
 
     /// Where it listens; the port is the system's choice if it was 0.

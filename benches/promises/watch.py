@@ -9,7 +9,7 @@ import httpx
 import server
 
 # No limit of requests a second: what is tried here is the engine's and the connections' own limits.
-OPEN = ["--limits-rate", "0"]
+OPEN = ["--limits-rate", "0", "--limits-sessions", "0"]
 LONG_STEPS = 40
 
 

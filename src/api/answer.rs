@@ -2,10 +2,11 @@
 
 use actix_web::HttpRequest;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiError, generation::Delivery};
+use super::{ApiError, Code, generation::Delivery};
 use crate::{
     app::State,
     jobs::{ImageFormat, JobFailure, JobResult, JobState, JobView, MadeImage},
@@ -36,10 +37,13 @@ pub(crate) struct Images {
 /// A picture.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Image {
-    /// The file, where it was asked for
+    /// The file, where it was asked for and not withheld
     pub(crate) b64_json: Option<String>,
-    /// Where the file is, where it was asked for
+    /// Where the file is, where it was asked for and not withheld
     pub(crate) url: Option<String>,
+    /// Why there is no file: `safety` where the pack's safety checker flagged the picture, else null
+    #[schema(value_type = Option<WithheldName>)]
+    pub(crate) withheld: Option<&'static str>,
     /// Its name
     pub(crate) image_id: String,
     /// Its generator's seed
@@ -52,6 +56,14 @@ pub(crate) struct Image {
     pub(crate) feedback_token: Option<String>,
     /// Always null: prompts are not rewritten
     pub(crate) revised_prompt: Option<String>,
+}
+
+/// Why a picture is withheld.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code)] // documents Image::withheld
+pub(crate) enum WithheldName {
+    Safety,
 }
 
 /// The answer for what a job made.
@@ -74,30 +86,58 @@ pub(crate) async fn images(
         reward_version: None,
         candidates_completed: data.len(),
         data,
-        warnings: result.warnings.clone(),
+        warnings: result.warnings.iter().cloned().chain(withheld(&result.images)).collect(),
     })
 }
 
 /// One picture of it.
 pub(super) async fn image(state: &State, base: &str, made: &MadeImage, delivery: Delivery) -> Result<Image, ApiError> {
-    let b64_json = match (delivery, &made.bytes) {
-        (Delivery::Url, _) => None,
-        (Delivery::Base64, Some(bytes)) => Some(BASE64_STANDARD.encode(bytes)),
-        // A job from an earlier process has them in the store only.
-        (Delivery::Base64, None) => {
-            state.store.image_bytes(made.id).await?.map(|(_, bytes)| BASE64_STANDARD.encode(bytes))
-        }
+    let file = match delivery {
+        Delivery::Url => None,
+        Delivery::Base64 => file(state, made).await?,
     };
-    Ok(Image {
-        b64_json,
-        url: (delivery == Delivery::Url).then(|| format!("{base}/v1/images/{}", made.id)),
-        image_id: made.id.to_string(),
-        seed: made.seed,
-        reward: None,
-        rank: None,
-        feedback_token: None,
-        revised_prompt: None,
+    Ok(Image::of(made, base, delivery, file))
+}
+
+impl Image {
+    fn of(made: &MadeImage, base: &str, delivery: Delivery, file: Option<Bytes>) -> Self {
+        let url = (delivery == Delivery::Url && !made.withheld).then(|| format!("{base}/v1/images/{}", made.id));
+        Self {
+            b64_json: file.map(|file| BASE64_STANDARD.encode(file)),
+            url,
+            withheld: made.withheld.then_some("safety"),
+            image_id: made.id.to_string(),
+            seed: made.seed,
+            reward: None,
+            rank: None,
+            feedback_token: None,
+            revised_prompt: None,
+        }
+    }
+}
+
+/// A picture's file; `None` where it was withheld. A job from an earlier process has it in the store only.
+pub(super) async fn file(state: &State, made: &MadeImage) -> anyhow::Result<Option<Bytes>> {
+    match &made.bytes {
+        _ if made.withheld => Ok(None),
+        Some(bytes) => Ok(Some(bytes.clone())),
+        None => Ok(state.store.image_bytes(made.id).await?.map(|(_, bytes)| bytes)),
+    }
+}
+
+/// The warning where pictures were withheld.
+pub(super) fn withheld(images: &[MadeImage]) -> Option<String> {
+    let count = images.iter().filter(|made| made.withheld).count();
+    (count > 0).then(|| {
+        let all = images.len();
+        format!("the safety checker withheld {count} of {all} pictures; change the prompt or the seed")
     })
+}
+
+/// The error where every picture was withheld, for answers that have no place for a reason.
+pub(super) fn all_withheld() -> ApiError {
+    let message = "the safety checker withheld every picture; change the prompt or the seed";
+    ApiError::new(Code::ContentPolicyViolation, message)
 }
 
 /// Scheme and host as the caller knows them.
@@ -288,5 +328,48 @@ impl<T> List<T> {
         let has_more = data.len() > limit;
         data.truncate(limit);
         Self { object: "list", data, has_more }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::ImageId;
+
+    fn made(withheld: bool) -> MadeImage {
+        let bytes = (!withheld).then(|| Bytes::from_static(b"file"));
+        let (id, format) = (ImageId::new(), ImageFormat::Png);
+        MadeImage { id, index: 0, seed: 7, width: 64, height: 64, format, withheld, bytes }
+    }
+
+    #[test]
+    fn a_withheld_picture_has_a_reason_in_the_place_of_a_file() {
+        let told = |withheld, delivery| {
+            let made = made(withheld);
+            json!(Image::of(
+                &made,
+                "http://here",
+                delivery,
+                made.bytes.clone().filter(|_| delivery == Delivery::Base64)
+            ))
+        };
+        let whole = told(false, Delivery::Base64);
+        assert_eq!((&whole["b64_json"], &whole["withheld"]), (&json!("ZmlsZQ=="), &json!(null)));
+        let whole = told(false, Delivery::Url);
+        assert!(whole["url"].is_string() && whole["withheld"].is_null(), "{whole}");
+        for delivery in [Delivery::Base64, Delivery::Url] {
+            let flagged = told(true, delivery);
+            assert!(flagged["b64_json"].is_null() && flagged["url"].is_null(), "{flagged}");
+            assert_eq!(flagged["withheld"], "safety");
+        }
+    }
+
+    #[test]
+    fn whoever_misses_a_picture_is_warned() {
+        assert_eq!(withheld(&[made(false)]), None);
+        let warning = withheld(&[made(false), made(true)]).expect("one is missing");
+        assert!(warning.contains("withheld 1 of 2"), "{warning}");
     }
 }

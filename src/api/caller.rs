@@ -6,7 +6,7 @@
 //! | anything else | yes | | 401 |
 //! | anything else | no | | a session of that name: clients that must send some key get on with any |
 //! | none | yes | not allowed | 401 |
-//! | none | else | | the session of the cookie; a new one, with `Set-Cookie`, where there is none |
+//! | none | else | | the session of the cookie; a new one, with `Set-Cookie`, where there is none; 429 where too many began |
 //!
 //! Under `/sdapi/` the password of `Authorization: Basic` is a key too: AUTOMATIC1111's clients know nothing else.
 
@@ -90,6 +90,9 @@ fn by_cookie(state: &State, request: &HttpRequest) -> Result<Caller, ApiError> {
     if let Some(session) = session::of_request(request, secret) {
         return Ok(Caller::of_owner(owner(&session), Role::Client));
     }
+    state.rates.count_session(request.peer_addr().map(|peer| peer.ip())).inspect_err(|_| {
+        state.metrics.rejected_total.with_label_values(&["rate_limited"]).inc();
+    })?;
     let session = Session::new()?;
     let caller = Caller::made_up(owner(&session), request);
     request.extensions_mut().insert(session::Fresh(session.cookie(secret)));

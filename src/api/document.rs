@@ -1,7 +1,7 @@
 //! The OpenAPI document: generated from the handlers, with the bounds of the server that serves it.
 
 use actix_web::{HttpResponse, get, web};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -60,9 +60,39 @@ pub(super) fn bounded(document: &Document, rules: &Rules) -> serde_json::Result<
         fields["num_inference_steps"]["maximum"] = rules.max_steps.into();
         fields["size"]["pattern"] = sizes(rules).into();
     }
+    intervals(schemas);
     super::compat::bound(schemas, rules);
+    // A form, like a header, leaves out what it does not say.
+    let fields = schemas["EditRequest"]["properties"].as_object_mut();
+    fields.into_iter().flat_map(Map::values_mut).for_each(never_null);
+    parameters(&mut value).for_each(never_null);
     value["paths"]["/"]["get"] = page();
+    value["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]["multipart/form-data"]["encoding"] =
+        json!({"image": {"contentType": "image/png, image/jpeg, image/webp"}});
     Ok(value)
+}
+
+/// The schemas of all parameters.
+fn parameters(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let operations = paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut()).flatten();
+    parameters.filter_map(|parameter| parameter.get_mut("schema"))
+}
+
+/// Takes `null` out of a schema: a header, or a field of a form, is absent and never null.
+fn never_null(schema: &mut Value) {
+    let null = json!("null");
+    let types: Vec<Value> =
+        schema["type"].as_array().into_iter().flatten().filter(|kind| **kind != null).cloned().collect();
+    if let [kind] = types.as_slice() {
+        schema["type"] = kind.clone();
+    }
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    let choices: Vec<Value> = choices.filter(|choice| choice["type"] != null).cloned().collect();
+    if let [choice] = choices.as_slice() {
+        *schema = choice.clone();
+    }
 }
 
 /// The page shares its path with a route of the API, so the document has to name it.
@@ -81,6 +111,24 @@ fn sizes(rules: &Rules) -> String {
     format!("^(auto|{side}x{side})$")
 }
 
+/// JSON Schema cannot compare two numbers: it describes those intervals that touch a tenth, which are all but the narrowest.
+/// A form has them as texts of tenths.
+fn intervals(schemas: &mut Value) {
+    let tenth = |i: usize| json!(i as f64 / 10.0);
+    let bands = (0..=10).map(|i| json!({"prefixItems": [{"maximum": tenth(i)}, {"minimum": tenth(i)}]}));
+    let field = &mut schemas["GenerationRequest"]["properties"]["guidance_interval"];
+    field["anyOf"] = bands.collect();
+    field["items"] = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let pairs = (0..=10).map(|i| {
+        let ends: Vec<String> = (i..=10).map(|j| tenth(j).to_string()).collect();
+        format!("{}, ({})", tenth(i), ends.join("|"))
+    });
+    let pattern = format!("^\\[({})\\]$", pairs.collect::<Vec<_>>().join("|")).replace('.', "\\.");
+    let description = field["description"].clone();
+    let field = &mut schemas["EditRequest"]["properties"]["guidance_interval"];
+    *field = json!({"type": "string", "description": description, "pattern": pattern, "example": "[0.1, 0.9]"});
+}
+
 /// The document that is served.
 #[derive(Debug, Clone)]
 pub(super) struct Served(pub(super) Value);
@@ -94,4 +142,23 @@ pub(super) struct Served(pub(super) Value);
 #[get("/openapi.json")]
 pub(crate) async fn served(document: web::Data<Served>) -> HttpResponse {
     HttpResponse::Ok().json(&document.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_taken_out_of_either_spelling() {
+        let cases = [
+            (json!({"type": ["integer", "null"], "minimum": 0}), json!({"type": "integer", "minimum": 0})),
+            (json!({"oneOf": [{"$ref": "#/a"}, {"type": "null"}]}), json!({"$ref": "#/a"})),
+            (json!({"$ref": "#/a"}), json!({"$ref": "#/a"})),
+            (json!({"type": "string"}), json!({"type": "string"})),
+        ];
+        for (mut schema, expected) in cases {
+            never_null(&mut schema);
+            assert_eq!(schema, expected);
+        }
+    }
 }

@@ -56,6 +56,8 @@ codes! {
     UnknownField "unknown_field" BAD_REQUEST "invalid_request_error";
     /// The pack cannot draw this size.
     SizeNotSupported "size_not_supported" BAD_REQUEST "invalid_request_error";
+    /// The pack's safety checker withheld every picture; change the prompt or the seed.
+    ContentPolicyViolation "content_policy_violation" BAD_REQUEST "invalid_request_error";
     /// There is no key, or it is unknown or revoked.
     InvalidApiKey "invalid_api_key" UNAUTHORIZED "authentication_error";
     /// The caller may not do this.

@@ -96,11 +96,6 @@ impl Fields {
         pair.ok_or_else(|| wrong(name, "[start, end], two fractions of the steps with 0 ≤ start ≤ end ≤ 1", &value))
     }
 
-    /// Which of these are there; they are taken.
-    pub(super) fn present(&mut self, names: &[&'static str]) -> Vec<&'static str> {
-        names.iter().copied().filter(|name| self.take(name).is_some()).collect()
-    }
-
     /// Which of these are there and not off; they are taken.
     pub(super) fn take_switched_on(&mut self, names: &[&'static str]) -> Vec<&'static str> {
         let off = |value: &Value| *value == Value::Bool(false) || value.as_array().is_some_and(Vec::is_empty);

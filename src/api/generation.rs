@@ -24,9 +24,10 @@ pub(super) const MOST_GUIDANCE: f64 = 100.0;
 pub(super) const MOST_PREVIEWS: u64 = 3;
 /// How far image to image leaves the picture where a request does not say: diffusers' default.
 pub(super) const STRENGTH: f64 = 0.8;
-/// OpenAI's fields that change nothing here.
-const WITHOUT_EFFECT: [&str; 6] =
-    ["quality", "style", "background", "moderation", "output_compression", "input_fidelity"];
+/// OpenAI's texts that change nothing here.
+const WITHOUT_EFFECT: [&str; 5] = ["quality", "style", "background", "moderation", "input_fidelity"];
+/// OpenAI's number that changes nothing here, in percent.
+const COMPRESSION: &str = "output_compression";
 /// Codings by name.
 const FORMATS: [(&str, ImageFormat); 3] =
     [("png", ImageFormat::Png), ("webp", ImageFormat::Webp), ("jpeg", ImageFormat::Jpeg)];
@@ -135,7 +136,7 @@ impl Wanted {
             deterministic: fields.flag("deterministic")?.unwrap_or(false),
             rater: rater.or(user),
             model: rules.model(fields.text("model")?)?,
-            warnings: fields.present(&WITHOUT_EFFECT).into_iter().map(without_effect).collect(),
+            warnings: without_effect(&mut fields)?,
         };
         fields.finish()?;
         Ok(wanted)
@@ -234,8 +235,14 @@ fn scheduler(fields: &mut Fields) -> Result<Option<SchedulerKind>, ApiError> {
     name.parse().map(Some).map_err(|error| ApiError::invalid("scheduler", error))
 }
 
-fn without_effect(name: &str) -> String {
-    format!("{name} has no effect here")
+/// A warning for each field that is there and changes nothing.
+fn without_effect(fields: &mut Fields) -> Result<Vec<String>, ApiError> {
+    let mut idle = Vec::new();
+    for name in WITHOUT_EFFECT {
+        idle.extend(fields.text(name)?.map(|_| name));
+    }
+    idle.extend(fields.integer(COMPRESSION, 0, 100)?.map(|_| COMPRESSION));
+    Ok(idle.into_iter().map(|name| format!("{name} has no effect here")).collect())
 }
 
 /// A seed that nobody chose.
@@ -313,6 +320,8 @@ mod tests {
             (json!({"prompt": "a", "scheduler": "magic"}), Code::InvalidValue, "scheduler"),
             (json!({"prompt": "a", "guidance_interval": [0.5, 0.2]}), Code::InvalidValue, "guidance_interval"),
             (json!({"prompt": "a", "num_inference_steps": 51}), Code::InvalidValue, "num_inference_steps"),
+            (json!({"prompt": "a", "quality": 3}), Code::InvalidValue, "quality"),
+            (json!({"prompt": "a", "output_compression": 101}), Code::InvalidValue, "output_compression"),
             (json!({"prompt": "a", "best_of": 4}), Code::UnknownField, "best_of"),
             (json!({"prompt": "a", "strength": 0.5}), Code::UnknownField, "strength"),
         ];

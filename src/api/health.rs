@@ -1,7 +1,9 @@
 //! Probes, `/info` and `/metrics`.
 
+use std::time::Duration;
+
 use actix_web::{
-    HttpResponse, get,
+    HttpResponse, ResponseError, get,
     web::{self, Json},
 };
 use prometheus::{Encoder, TextEncoder};
@@ -66,6 +68,15 @@ pub(crate) async fn v2_live() -> Json<Live> {
 #[get("/v2/health/ready")]
 pub(crate) async fn v2_ready(state: web::Data<State>) -> Result<Json<Ready>, ApiError> {
     ready(&state).await.map(|()| Json(Ready { ready: true }))
+}
+
+/// The answer to everything else while the pack is loaded.
+pub(super) async fn starting() -> HttpResponse {
+    /// A small pack takes one or two seconds, a large one tens.
+    const WAIT: Duration = Duration::from_secs(2);
+    ApiError::new(Code::NotReady, "the model is still being loaded; /readyz says when it is there")
+        .retry_after(WAIT)
+        .error_response()
 }
 
 async fn ready(state: &State) -> Result<(), ApiError> {

@@ -1,7 +1,9 @@
 //! `/v1/jobs`: generations that nobody waits for.
 
 use actix_web::{
-    HttpRequest, HttpResponse, delete, get, post,
+    HttpRequest, HttpResponse, delete, get,
+    http::header::HeaderValue,
+    post,
     web::{self, Json},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -18,7 +20,7 @@ use super::{
     images::{generations, schema::GenerationRequest},
     paging,
     refusals::{ListErrors, OwnErrors, SubmitErrors},
-    sse::{self, Frame},
+    sse::{self, Frame, ServerEvent},
     submit,
 };
 use crate::{
@@ -122,7 +124,7 @@ pub(crate) async fn status(
     responses((status = 200, description = "The job", body = Job), OwnErrors),
     security((), ("key" = []))
 )]
-#[delete("/v1/jobs/{id}")]
+#[post("/v1/jobs/{id}/cancel")]
 pub(crate) async fn cancel(
     request: HttpRequest,
     caller: Caller,
@@ -133,17 +135,38 @@ pub(crate) async fn cancel(
     Ok(Json(answer::job(&state, &base(&request), view).await?))
 }
 
+/// Delete one of your own jobs with its pictures; one that has not ended is called off first
+#[utoipa::path(
+    tag = "jobs",
+    operation_id = "delete_job",
+    params(("id" = String, Path, description = "The job's name", pattern = "^job_[0-9a-f]{32}$")),
+    responses((status = 200, description = "The job as it was", body = Job), OwnErrors),
+    security((), ("key" = []))
+)]
+#[delete("/v1/jobs/{id}")]
+pub(crate) async fn delete(
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<JobId>,
+    state: web::Data<State>,
+) -> Result<Json<Job>, ApiError> {
+    let id = id.into_inner();
+    let view = state.jobs.cancel(&caller.owner, id).await?;
+    state.store.delete_job(&caller.owner, id).await?;
+    Ok(Json(answer::job(&state, &base(&request), view).await?))
+}
+
 /// Follow one of your own jobs
 #[utoipa::path(
     tag = "jobs",
     operation_id = "follow_job",
     params(
         ("id" = String, Path, description = "The job's name", pattern = "^job_[0-9a-f]{32}$"),
-        ("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event", minimum = 0),
+        ("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event", minimum = 0, maximum = 9_223_372_036_854_775_807_i64),
     ),
     responses(
         (status = 200, description = "Events `queued`, `started`, `progress`, `preview`, `picture`, then one of `completed`, `failed`, `cancelled`",
-            content((String = "text/event-stream"))),
+            content((ServerEvent = "text/event-stream"))),
         OwnErrors
     ),
     security((), ("key" = []))
@@ -155,13 +178,18 @@ pub(crate) async fn events(
     id: web::Path<JobId>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let after = match request.headers().get("Last-Event-ID").map(|value| value.to_str().unwrap_or("?").trim()) {
-        None | Some("") => 0,
-        Some(text) => text.parse().map_err(|_| ApiError::invalid("Last-Event-ID", "it must be a whole number"))?,
-    };
+    let after = request.headers().get("Last-Event-ID").map_or(Ok(0), after)?;
     let listener = state.jobs.follow(&caller.owner, id.into_inner(), after).await?;
     let (job, heartbeat) = (listener.id.to_string(), state.settings.server.heartbeat());
     Ok(sse::answer(&job, frames(state, listener, base(&request)), heartbeat))
+}
+
+/// The event to go on after. The store counts in signed numbers.
+fn after(value: &HeaderValue) -> Result<u64, ApiError> {
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = text.and_then(|text| text.parse::<i64>().ok()).map(i64::unsigned_abs);
+    number
+        .ok_or_else(|| ApiError::invalid("Last-Event-ID", format!("it must be a whole number from 0 to {}", i64::MAX)))
 }
 
 fn frames(state: web::Data<State>, listener: Listener, base: String) -> impl Stream<Item = Frame> {
@@ -196,4 +224,19 @@ async fn frame(state: &State, listener: &Listener, base: &str, JobEvent { sequen
         JobEventKind::Cancelled => ("cancelled", json!({})),
     };
     Frame { id: Some(sequence), event, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_last_event_is_a_whole_number_that_the_store_can_count_to() {
+        let read = |text| after(&HeaderValue::from_static(text)).ok();
+        assert_eq!((read("0"), read("7")), (Some(0), Some(7)));
+        assert_eq!(read("9223372036854775807"), Some(i64::MAX as u64));
+        for wrong in ["9223372036854775808", "-1", "+1", "1.0", "", "null", "soon"] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
 }

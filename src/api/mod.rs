@@ -56,6 +56,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(jobs::list)
         .service(jobs::status)
         .service(jobs::cancel)
+        .service(jobs::delete)
         .service(jobs::events)
         .service(models::list)
         .service(models::view)
@@ -112,6 +113,23 @@ pub(crate) fn application(
         .wrap(from_fn(origin::guard))
         .wrap(Condition::new(any_origin, cors))
         .wrap(from_fn(fallback::envelope))
+        .wrap(from_fn(observe::observe))
+}
+
+/// What answers while the pack is loaded.
+pub(crate) fn starting() -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new()
+        .service(health::livez)
+        .service(health::v2_live)
+        .default_service(web::to(health::starting))
         .wrap(from_fn(observe::observe))
 }
 

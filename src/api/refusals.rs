@@ -15,9 +15,13 @@ macro_rules! refusals {
             $(#[$doc])*
             pub(crate) struct $name;
 
+            impl $name {
+                pub(crate) const CODES: &[Code] = &[$(Code::$code),*];
+            }
+
             impl IntoResponses for $name {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    responses(&[$(Code::$code),*])
+                    responses(Self::CODES)
                 }
             }
         )*
@@ -28,19 +32,19 @@ refusals! {
     /// Of operations that make a job.
     SubmitErrors: InvalidValue UnknownField SizeNotSupported InvalidApiKey Forbidden ModelNotFound RequestTimeout
         JobCancelled JobExpired TooLarge UnsupportedMediaType IdempotencyMismatch RateLimited Internal Overloaded Draining
-        DeadlineExceeded DiskFull;
+        NotReady DeadlineExceeded DiskFull;
     /// Of operations on a thing of the caller's own.
-    OwnErrors: InvalidValue InvalidApiKey Forbidden NotFound JobExpired Internal;
+    OwnErrors: InvalidValue InvalidApiKey Forbidden NotFound JobExpired RateLimited Internal NotReady;
     /// Of lists.
-    ListErrors: InvalidValue InvalidApiKey Internal;
+    ListErrors: InvalidValue InvalidApiKey RateLimited Internal NotReady;
     /// Of operations that anybody may do on something that may not be there.
-    OpenErrors: NotFound ModelNotFound Internal;
+    OpenErrors: NotFound ModelNotFound Internal NotReady;
     /// Of probes.
     ProbeErrors: NotReady Draining;
 }
 
 /// One response a status: its codes with their meanings.
-fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+pub(super) fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
         by_status.entry(code.status().as_u16()).or_default().push(*code);

@@ -83,6 +83,8 @@ pub(super) async fn keep(
     if let Some(state) = state
         && request.path() == "/"
         && of_request(request.request(), state.store.session_secret()).is_none()
+        // Beyond it the page is shown without: its first call is told why.
+        && state.rates.count_session(request.peer_addr().map(|peer| peer.ip())).is_ok()
     {
         let cookie = Session::new()?.cookie(state.store.session_secret());
         request.extensions_mut().insert(Fresh(cookie));

@@ -6,6 +6,21 @@ use actix_web::{HttpResponse, http::header};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::Value;
+use utoipa::ToSchema;
+
+/// An event of a stream, as its readers see it.
+#[derive(Debug, serde::Serialize, ToSchema)]
+#[allow(dead_code)] // documents Frame
+pub(crate) struct ServerEvent {
+    /// What happened
+    event: String,
+    /// Facts of it, as JSON
+    #[schema(content_media_type = "application/json")]
+    data: String,
+    /// Where to go on after, for `Last-Event-ID`
+    #[schema(pattern = "^[0-9]+$", nullable = false)]
+    id: Option<String>,
+}
 
 /// One event.
 #[derive(Debug)]

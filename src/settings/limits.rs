@@ -24,6 +24,15 @@ pub struct LimitSettings {
         value_name = "REQUESTS"
     )]
     pub burst: NonZeroU32,
+    /// Sessions that may begin in a minute, or at once, from one address without a key or a cookie; 0: any number
+    #[arg(
+        id = "limits.sessions",
+        long = "limits-sessions",
+        env = "PLAUDIT_LIMITS_SESSIONS",
+        default_value_t = 60,
+        value_name = "SESSIONS/MINUTE"
+    )]
+    pub sessions: u32,
     /// Pictures of one request
     #[arg(id = "limits.max_pictures", long = "limits-max-pictures", env = "PLAUDIT_LIMITS_MAX_PICTURES", default_value_t = 10, value_name = "PICTURES", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_pictures: u32,

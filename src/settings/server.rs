@@ -23,6 +23,16 @@ pub struct ServerSettings {
     /// Serve whoever asks without a key, although keys exist or the address can be reached from outside
     #[arg(id = "allow_anonymous", long = "allow-anonymous", env = "PLAUDIT_ALLOW_ANONYMOUS")]
     pub allow_anonymous: bool,
+    /// Names under which browsers may reach this server, beside localhost and addresses, separated by commas; by default
+    /// a server of this machine's own has none but behind a proxy on another port, and one that others reach has any
+    #[arg(
+        id = "server.hosts",
+        long = "server-hosts",
+        env = "PLAUDIT_SERVER_HOSTS",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub hosts: Vec<String>,
     /// Threads that read and write HTTP; 0: one for each core
     #[arg(
         id = "server.workers",

@@ -4,7 +4,7 @@
 use sqlx::{Sqlite, Transaction};
 
 use super::{Store, blobs::Blobs};
-use crate::domain::JobId;
+use crate::domain::{JobId, Owner};
 
 /// How long an expired job answers 410 before it answers 404: a month, as long as somebody may hold on to a link.
 const TOMBSTONE_SECONDS: i64 = 30 * 24 * 3600;
@@ -47,7 +47,7 @@ impl Store {
                 break;
             }
             swept.expired += expired.len();
-            self.retire(&expired, now).await?;
+            self.retire(&expired, Some(now)).await?;
         }
         while self.used_bytes() > quota {
             let leaving = self.oldest_over(quota).await?;
@@ -55,13 +55,27 @@ impl Store {
                 break;
             }
             swept.evicted += leaving.len();
-            self.retire(&leaving, now).await?;
+            self.retire(&leaving, Some(now)).await?;
         }
         sqlx::query("DELETE FROM tombstones WHERE expired <= ?")
             .bind(now - TOMBSTONE_SECONDS)
             .execute(&self.database().writer)
             .await?;
         Ok(swept)
+    }
+
+    /// Removes a job of this owner's with its pictures, and nothing tells that it was there. One that has not ended stays.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub async fn delete_job(&self, owner: &Owner, id: JobId) -> anyhow::Result<()> {
+        let ended: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM jobs WHERE id = ? AND owner = ? AND finished IS NOT NULL")
+                .bind(id.to_string())
+                .bind(owner.as_str())
+                .fetch_all(&self.database().readers)
+                .await?;
+        self.retire(&ended, None).await
     }
 
     /// The oldest finished jobs with pictures, as many as must leave for the quota.
@@ -86,18 +100,20 @@ impl Store {
         Ok(leaving)
     }
 
-    /// Removes jobs with their pictures and leaves tombstones.
-    async fn retire(&self, jobs: &[String], now: i64) -> anyhow::Result<()> {
+    /// Removes jobs with their pictures, and leaves tombstones of this time.
+    async fn retire(&self, jobs: &[String], tombstones: Option<i64>) -> anyhow::Result<()> {
         let _alone = self.blobs_may_go().await;
         let mut transaction = self.database().begin().await?;
         let mut gone = Gone::default();
         for job in jobs {
             gone.images_of(job, &mut transaction).await?;
-            sqlx::query("INSERT INTO tombstones (id, owner, expired) SELECT id, owner, ? FROM jobs WHERE id = ?")
-                .bind(now)
-                .bind(job)
-                .execute(&mut *transaction)
-                .await?;
+            if let Some(now) = tombstones {
+                sqlx::query("INSERT INTO tombstones (id, owner, expired) SELECT id, owner, ? FROM jobs WHERE id = ?")
+                    .bind(now)
+                    .bind(job)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
             let start: Option<(Option<String>, i64)> =
                 sqlx::query_as("DELETE FROM jobs WHERE id = ? RETURNING start_blob, start_bytes")
                     .bind(job)

@@ -226,7 +226,7 @@ class Card {
     this.cancel.disabled = true;
     this.say("Cancelling …");
     try {
-      await call(`/v1/jobs/${this.id}`, { method: "DELETE" });
+      await call(`/v1/jobs/${this.id}/cancel`, { method: "POST" });
     } catch (problem) {
       this.cancel.disabled = false;
       this.say(problem.words);

@@ -114,12 +114,14 @@ async fn errors_have_the_form_of_the_api_that_is_imitated() -> anyhow::Result<()
         ("/sdapi/v1/options", json!({"sd_model_checkpoint": "sd-v1-5"}), StatusCode::NOT_FOUND, "detail"),
         ("/", json!({"inputs": "a", "parameters": {"stepz": 3}}), StatusCode::BAD_REQUEST, "error"),
         ("/models/sd-v1-5", json!({"inputs": "a"}), StatusCode::NOT_FOUND, "error"),
+        ("/models/stabilityai/sd-turbo", json!({"inputs": "a"}), StatusCode::NOT_FOUND, "error"),
     ];
     for (path, body, status, field) in cases {
         let answer = post(&app, path, &body).await?;
         assert_eq!(answer.status(), status, "{path}");
         let told: Value = answer.json().await?;
         assert!(told[field].is_string(), "{path}: {told}");
+        assert!(!told.to_string().contains("nothing at"), "{path} is a route: {told}");
     }
     assert!(app.get("/").await.text().await?.contains("<title>Plaudit</title>"));
     Ok(())

@@ -53,7 +53,7 @@ async fn a_stream_that_was_cut_off_goes_on_after_the_last_event() {
 async fn a_job_can_be_called_off() {
     let app = TestApp::with(&["--limits-max-steps", "900"]).await;
     let id = create(&app, json!({"num_inference_steps": 900})).await["id"].as_str().expect("a name").to_owned();
-    let answer = app.as_owner("me", Method::DELETE, &format!("/v1/jobs/{id}")).send().await.expect("an answer");
+    let answer = app.as_owner("me", Method::POST, &format!("/v1/jobs/{id}/cancel")).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     assert_eq!(app.ended("me", &id).await["state"], "cancelled");
     let list = app.as_owner("me", Method::GET, "/v1/jobs?state=cancelled&limit=5").send().await.expect("an answer");
@@ -73,6 +73,26 @@ async fn only_a_deadline_that_its_caller_named_ends_a_kept_job() {
     let id =
         create(&app, json!({"num_inference_steps": 900, "n": 10})).await["id"].as_str().expect("a name").to_owned();
     let answer = app.as_owner("me", Method::DELETE, &format!("/v1/jobs/{id}")).send().await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    assert_eq!(app.ended("me", &id).await["state"], "cancelled");
+    assert_eq!(answer.json::<Value>().await.expect("JSON")["state"], "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_job_is_gone_with_its_pictures() {
+    let app = TestApp::with(&["--limits-max-steps", "900"]).await;
+    let ask = |method, path: String| app.as_owner("me", method, &path).send();
+    let done = create(&app, json!({})).await["id"].as_str().expect("a name").to_owned();
+    let image = app.ended("me", &done).await["result"]["data"][0]["image_id"].as_str().expect("a name").to_owned();
+    let under_way = create(&app, json!({"num_inference_steps": 900})).await["id"].as_str().expect("a name").to_owned();
+    for (id, state) in [(&done, "completed"), (&under_way, "cancelled")] {
+        let answer = ask(Method::DELETE, format!("/v1/jobs/{id}")).await.expect("an answer");
+        let job: Value = answer.json().await.expect("JSON");
+        assert_eq!(job["state"], state);
+        for path in [format!("/v1/jobs/{id}"), format!("/v1/jobs/{id}/events")] {
+            let (status, error) = error(ask(Method::GET, path).await.expect("an answer")).await;
+            assert_eq!((status, error["code"].as_str()), (404, Some("not_found")));
+        }
+    }
+    assert_eq!(app.get(&format!("/v1/images/{image}")).await.status(), 404);
+    let left = ask(Method::GET, "/v1/jobs".into()).await.expect("an answer");
+    assert_eq!(left.json::<Value>().await.expect("JSON")["data"], json!([]));
 }

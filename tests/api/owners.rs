@@ -22,6 +22,7 @@ async fn two_owners_do_not_see_each_others_jobs_or_pictures() {
     let foreign = [
         (Method::GET, format!("/v1/jobs/{id}")),
         (Method::DELETE, format!("/v1/jobs/{id}")),
+        (Method::POST, format!("/v1/jobs/{id}/cancel")),
         (Method::GET, format!("/v1/jobs/{id}/events")),
         (Method::GET, format!("/v1/images/{image}/metadata")),
     ];
@@ -84,4 +85,25 @@ async fn an_address_that_others_reach_needs_a_key_or_a_word() {
     let refused = plaudit::app::Application::start(settings, &crate::harness::pack()).await.expect_err("refused");
     let message = refused.to_string();
     assert!(message.contains("plaudit keys create") && message.contains("--allow-anonymous"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_begins_a_few_sessions_and_those_that_there_are_go_on() {
+    let app = TestApp::with(&["--limits-sessions", "2"]).await;
+    let page = app.get("/").await;
+    let cookie = page.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").to_owned();
+    assert_eq!(app.get("/v1/jobs").await.status(), 200);
+    let answer = app.post("/v1/images/generations", quick()).await;
+    let wait: u64 = answer.headers()["retry-after"].to_str().expect("text").parse().expect("whole seconds");
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert!(answer.headers().get("set-cookie").is_none());
+    let (status, error) = error(answer).await;
+    assert_eq!((status, error["code"].as_str()), (429, Some("rate_limited")));
+    assert_eq!(app.metric("plaudit_rejected_total{reason=\"rate_limited\"}").await, 1.0);
+    let page = app.get("/").await;
+    assert_eq!((page.status().as_u16(), page.headers().get("set-cookie")), (200, None));
+    let known = app.ask(Method::GET, "/v1/jobs").header("cookie", cookie).send().await.expect("an answer");
+    assert_eq!(known.status(), 200);
+    let named = app.as_owner("me", Method::GET, "/v1/jobs").send().await.expect("an answer");
+    assert_eq!(named.status(), 200);
 }

@@ -4,10 +4,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use plaudit::{app::Starting, settings::Settings};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{TestApp, error, quick, read_all, with};
+use crate::harness::{TestApp, error, pack, quick, read_all, with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_comes_in_the_envelope() {
@@ -99,6 +100,55 @@ async fn a_page_of_another_origin_changes_nothing() {
     assert_eq!(ask(format!("http://{}", app.address)).await.expect("an answer").status(), 202);
     let friend = ask("https://friend.example".into()).await.expect("an answer");
     assert_eq!(friend.headers()["access-control-allow-origin"], "https://friend.example");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_name_was_pointed_here_changes_nothing() {
+    let app = TestApp::with(&["--server-hosts", "draw.example"]).await;
+    let port = app.address.port();
+    for (host, expected) in [
+        (format!("evil.example:{port}"), 403),
+        (format!("draw.example:{port}"), 202),
+        (format!("localhost:{port}"), 202),
+    ] {
+        let request =
+            app.ask(Method::POST, "/v1/jobs").header("host", &host).header("origin", format!("http://{host}"));
+        let answer = request.json(&quick()).send().await.expect("an answer");
+        assert_eq!(answer.status(), expected, "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_loads_its_pack_is_alive_and_not_ready() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a path");
+    let settings = Settings::from_flags(["--listen", "127.0.0.1:0", "--device", "cpu", "--data", data]);
+    let starting = Starting::listen(settings.expect("settings")).await.expect("it listens");
+    let address = starting.address().expect("an address");
+    let client = reqwest::Client::new();
+    let ask = |method, path| client.request(method, format!("http://{address}{path}")).json(&quick()).send();
+    for path in ["/livez", "/v2/health/live"] {
+        assert_eq!(ask(Method::GET, path).await.expect("an answer").status(), 200, "{path}");
+    }
+    for (method, path) in [
+        (Method::GET, "/readyz"),
+        (Method::GET, "/v2/health/ready"),
+        (Method::POST, "/v1/images/generations"),
+        (Method::POST, "/v1/jobs"),
+        (Method::POST, "/models/miniature"),
+    ] {
+        let answer = ask(method, path).await.expect("an answer");
+        assert!(answer.headers().contains_key("retry-after") && answer.headers().contains_key("x-request-id"));
+        let (status, error) = error(answer).await;
+        assert_eq!((status, error["code"].as_str()), (503, Some("not_ready")), "{path}");
+    }
+    let application = starting.load(&pack()).await.expect("a server");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(application.run_until(async { drop(stopped.await) }));
+    assert_eq!(ask(Method::GET, "/readyz").await.expect("an answer").status(), 200);
+    assert_eq!(ask(Method::POST, "/v1/images/generations").await.expect("an answer").status(), 200);
+    drop(stop);
+    serving.await.expect("a task").expect("a clean end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ KEY = re.compile(r"plaudit_[A-Za-z0-9_-]{20,}")
 # Everything a client may do without being slowed down; and a limit that a few requests reach.
 ORDINARY = ["--limits-rate", "0"]
 STRICT = ["--limits-rate", "30", "--limits-burst", "2"]
+# Whatever fits these limits is drawn in a moment.
+SMALL = [*ORDINARY, "--limits-max-steps", "4", "--limits-max-pictures", "2", "--limits-max-side", "64"]
 
 
 def free_port() -> int:
@@ -80,8 +82,12 @@ def stop(process) -> None:
 
 def main():
     binary = Path(sys.argv[1]).resolve()
-    with serving(binary, *ORDINARY) as (url, key, _), serving(binary, *STRICT) as (strict_url, strict_key, _):
-        given = {"PLAUDIT_URL": url, "PLAUDIT_KEY": key, "PLAUDIT_STRICT_URL": strict_url, "PLAUDIT_STRICT_KEY": strict_key}
+    servers = {"": ORDINARY, "STRICT_": STRICT, "SMALL_": SMALL}
+    given = {}
+    with contextlib.ExitStack() as running:
+        for name, options in servers.items():
+            url, key, _ = running.enter_context(serving(binary, *options))
+            given |= {f"PLAUDIT_{name}URL": url, f"PLAUDIT_{name}KEY": key}
         tests = subprocess.run([sys.executable, Path(__file__).with_name("run.py"), *sys.argv[2:]], env=os.environ | given, check=False)
     sys.exit(tests.returncode)
 

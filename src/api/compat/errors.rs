@@ -10,7 +10,10 @@ use utoipa::{
     openapi::{Ref, RefOr, response::Response},
 };
 
-use crate::api::{ApiError, refusals::SubmitErrors};
+use crate::api::{
+    ApiError, Code,
+    refusals::{self, SubmitErrors},
+};
 
 /// AUTOMATIC1111's error: FastAPI's `detail` and the program's own `error` and `errors`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,9 +104,10 @@ impl<F: Form> ResponseError for Told<F> {
 }
 
 impl<F: Form> IntoResponses for Told<F> {
-    /// The statuses of the server's own routes, with the imitated body.
+    /// The statuses of the server's own routes and one for withheld pictures, with the imitated body.
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut responses = SubmitErrors::responses();
+        let codes = [SubmitErrors::CODES, &[Code::ContentPolicyViolation]].concat();
+        let mut responses = refusals::responses(&codes);
         for response in responses.values_mut() {
             let RefOr::T(response) = response else { continue };
             for content in response.content.values_mut() {
@@ -121,7 +125,6 @@ mod tests {
     use actix_web::http::header;
 
     use super::*;
-    use crate::api::Code;
 
     #[actix_web::test]
     async fn an_imitated_error_keeps_its_status_and_its_headers() {

@@ -8,7 +8,7 @@ use super::{MOST_PIXELS, errors, put, put_size};
 use crate::{
     api::{
         ApiError, Code,
-        answer::media_type,
+        answer::{self, media_type},
         body,
         caller::Caller,
         fields::Fields,
@@ -24,6 +24,7 @@ type Failure = errors::Told<errors::HuggingFace>;
 
 /// A request for a picture.
 #[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code)] // read by the derive only
 pub(crate) struct HuggingFaceRequest {
     /// What to draw
@@ -57,7 +58,7 @@ pub(crate) struct HuggingFaceParameters {
     #[schema(minimum = 1, maximum = 65_536)]
     height: Option<u32>,
     /// The picture's seed, modulo 2³²
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_223_372_036_854_775_807_i64)]
     seed: Option<i64>,
     /// diffusers' class, or a short name
     #[schema(value_type = Option<crate::api::images::schema::SchedulerName>)]
@@ -87,13 +88,14 @@ pub(crate) async fn of_root(
 #[utoipa::path(
     tag = "compatibility",
     operation_id = "huggingface_model",
-    params(("id" = String, Path, description = "The model's name or version", example = "miniature")),
+    params(("id" = String, Path, description = "The model's name or version; slashes are part of it", example = "miniature")),
     request_body = HuggingFaceRequest,
     responses((status = 200, description = "The picture's file; `x-plaudit-image-id` and `x-plaudit-seed` name it",
         content((Vec<u8> = "image/png"))), Failure),
     security((), ("key" = []))
 )]
-#[post("/models/{id}")]
+// Ids there have an owner before a slash.
+#[post("/models/{id:.+}")]
 pub(crate) async fn of_model(
     request: HttpRequest,
     caller: Result<Caller, ApiError>,
@@ -120,22 +122,25 @@ async fn draw(
     let ask = submit::ask(request, state, Class::Interactive, &[text.as_bytes()])?;
     let result = submit::wait(state, submit::submit(state, caller, wanted, ask).await?).await?;
     let made = result.images.first().ok_or_else(|| ApiError::internal("a job was completed without its picture"))?;
-    let bytes = match &made.bytes {
-        Some(bytes) => Some(bytes.clone()),
-        None => state.store.image_bytes(made.id).await?.map(|(_, bytes)| bytes),
-    };
-    let withheld =
-        || ApiError::new(Code::NotFound, "the safety checker withheld the picture; change the prompt or the seed");
+    if made.withheld {
+        return Err(answer::all_withheld());
+    }
+    let gone = || ApiError::new(Code::NotFound, "the picture is no longer kept; ask without its Idempotency-Key");
+    let file = answer::file(state, made).await?.ok_or_else(gone)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, media_type(made.format)))
         .insert_header(("x-plaudit-image-id", made.id.to_string()))
         .insert_header(("x-plaudit-seed", made.seed))
-        .body(bytes.ok_or_else(withheld)?))
+        .body(file))
 }
 
 /// The request in the server's own fields.
 fn translate(mut values: Map<String, Value>, rules: &Rules) -> Result<Map<String, Value>, ApiError> {
-    values.remove("options");
+    if let Some(options) = values.remove("options")
+        && !(options.is_null() || options.is_object())
+    {
+        return Err(ApiError::invalid("options", format!("it must be an object, not {options}")));
+    }
     let parameters = match values.remove("parameters").unwrap_or_default() {
         Value::Null => Map::new(),
         Value::Object(parameters) => parameters,
@@ -184,6 +189,7 @@ mod tests {
             (json!({}), "inputs"),
             (json!({"inputs": "a", "parameters": {"stepz": 3}}), "stepz"),
             (json!({"inputs": "a", "parameters": 3}), "parameters"),
+            (json!({"inputs": "a", "options": [1]}), "options"),
             (json!({"inputs": "a", "parameters": {"num_inference_steps": 99}}), "num_inference_steps"),
         ] {
             let error = read(body).expect_err("cannot be done");

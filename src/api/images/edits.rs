@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::{generations::answer, schema::EditRequest, stream};
 use crate::{
     api::{
-        ApiError, Code, answer::Images, body, caller::Caller, fields::Fields, refusals::SubmitErrors, submit, uploads,
+        ApiError, Code, answer::Images, body, caller::Caller, fields::Fields, refusals::SubmitErrors, sse::ServerEvent,
+        submit, uploads,
     },
     app::State,
     engine::Class,
@@ -26,7 +27,7 @@ use crate::{
     ),
     responses(
         (status = 200, description = "The pictures; with `stream`, events `image_edit.partial_image` and `image_edit.completed`",
-            content((Images = "application/json"), (String = "text/event-stream"))),
+            content((Images = "application/json"), (ServerEvent = "text/event-stream"))),
         SubmitErrors
     ),
     security((), ("key" = []))

@@ -12,6 +12,7 @@ use crate::{
         fields::Fields,
         generation::{Ask, Wanted},
         refusals::SubmitErrors,
+        sse::ServerEvent,
         submit,
     },
     app::State,
@@ -29,7 +30,7 @@ use crate::{
     ),
     responses(
         (status = 200, description = "The pictures; with `stream`, events `image_generation.partial_image` and `image_generation.completed`",
-            content((Images = "application/json"), (String = "text/event-stream"))),
+            content((Images = "application/json"), (ServerEvent = "text/event-stream"))),
         SubmitErrors
     ),
     security((), ("key" = []))

@@ -102,6 +102,7 @@ impl Reading {
             "output_format": format_name(self.form.format), "size": format!("{}x{}", made.width, made.height),
             "quality": "auto", "background": "opaque", "id": self.listener.id.to_string(),
             "model_version": self.state.rules.model.version,
+            "warnings": answer::withheld(std::slice::from_ref(made)).into_iter().collect::<Vec<_>>(),
         });
         Frame { id: None, event: self.form.names.completed, data: merged(facts, json!(image)) }
     }

@@ -17,7 +17,7 @@ use super::{
     schema::{ImageToImage, Pictures, TextToImage},
 };
 use crate::{
-    api::{ApiError, Code, body, caller::Caller, fields::Fields, generation::Wanted, submit, uploads},
+    api::{ApiError, Code, answer, body, caller::Caller, fields::Fields, generation::Wanted, submit, uploads},
     app::State,
     engine::Class,
     jobs::{JobEventKind, Listener, MadeImage},
@@ -100,10 +100,13 @@ async fn draw(
     let drawn = wait(state, listener).await?;
     let mut files = Vec::with_capacity(drawn.images.len());
     for made in &drawn.images {
-        files.push(file(state, made).await?.map(|bytes| BASE64_STANDARD.encode(bytes)));
+        files.push(answer::file(state, made).await?.map(|bytes| BASE64_STANDARD.encode(bytes)));
     }
     let kept: Vec<_> =
         drawn.images.iter().zip(&files).filter(|(_, file)| file.is_some()).map(|(made, _)| made).collect();
+    if !drawn.images.is_empty() && drawn.images.iter().all(|made| made.withheld) {
+        return Err(answer::all_withheld());
+    }
     let info = info(state, &asked, &translated, &drawn, &kept);
     let images = if translated.send_images { files.into_iter().flatten().collect() } else { Vec::new() };
     Ok(Json(Pictures { images, parameters, info: info.to_string() }))
@@ -137,21 +140,11 @@ async fn wait(state: &State, mut listener: Listener) -> Result<Drawn, ApiError> 
     Err(ApiError::draining())
 }
 
-/// A picture's file; `None` where the safety checker withheld it.
-async fn file(state: &State, made: &MadeImage) -> Result<Option<Bytes>, ApiError> {
-    match &made.bytes {
-        Some(bytes) => Ok(Some(bytes.clone())),
-        None => Ok(state.store.image_bytes(made.id).await?.map(|(_, bytes)| bytes)),
-    }
-}
-
 fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, kept: &[&MadeImage]) -> Value {
     let (request, model) = (&asked.request, &state.rules.model);
     let (width, height) = request.size.unwrap_or(model.size);
     let mut warnings = [translated.warnings.as_slice(), &drawn.warnings].concat();
-    if kept.len() < drawn.images.len() {
-        warnings.push("the safety checker withheld a picture".to_owned());
-    }
+    warnings.extend(answer::withheld(&drawn.images));
     let each = |text: &str| vec![text.to_owned(); kept.len()];
     json!({
         "prompt": request.prompt, "all_prompts": each(&request.prompt),

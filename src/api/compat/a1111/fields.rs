@@ -30,7 +30,7 @@ pub(super) struct Translated {
 
 /// Reads the fields that have a meaning here; the others, of which clients send dozens, have none.
 pub(super) fn translate(values: Map<String, Value>, rules: &Rules) -> Result<Translated, ApiError> {
-    let mut given = Fields::json(without_negative_seed(values));
+    let mut given = Fields::json(without_any_seed(values));
     let mut fields = Map::new();
     let mut warnings = Vec::new();
     fields.insert("prompt".to_owned(), given.text("prompt")?.unwrap_or_default().into());
@@ -57,9 +57,9 @@ pub(super) fn translate(values: Map<String, Value>, rules: &Rules) -> Result<Tra
     Ok(Translated { fields, batch_size, send_images, warnings })
 }
 
-/// Below zero a seed means: any.
-fn without_negative_seed(mut values: Map<String, Value>) -> Map<String, Value> {
-    if values.get("seed").and_then(Value::as_i64).is_some_and(|seed| seed < 0) {
+/// -1 means: any.
+fn without_any_seed(mut values: Map<String, Value>) -> Map<String, Value> {
+    if values.get("seed").and_then(Value::as_f64) == Some(-1.0) {
         values.remove("seed");
     }
     values
@@ -67,10 +67,9 @@ fn without_negative_seed(mut values: Map<String, Value>) -> Map<String, Value> {
 
 /// Older clients name σ's schedule within the sampler's name, newer ones beside it.
 fn scheduler(given: &mut Fields, warnings: &mut Vec<String>) -> Result<Option<SchedulerKind>, ApiError> {
-    let (name, index) = (given.text("sampler_name")?, given.text("sampler_index")?);
+    let (name, index) = (sampler_of(given, "sampler_name")?, sampler_of(given, "sampler_index")?);
     let schedule = given.text("scheduler")?.unwrap_or_default().to_lowercase();
-    let named = name.or(index).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("automatic"));
-    let kind = named.map(|name| find(&name)).transpose()?;
+    let kind = name.or(index).flatten();
     match (kind, schedule.as_str()) {
         (Some(SchedulerKind::DpmPp2m), "karras") => return Ok(Some(SchedulerKind::DpmPp2mKarras)),
         (Some(SchedulerKind::DpmPp2mKarras), "karras") => {}
@@ -80,13 +79,20 @@ fn scheduler(given: &mut Fields, warnings: &mut Vec<String>) -> Result<Option<Sc
     Ok(kind)
 }
 
-fn find(name: &str) -> Result<SchedulerKind, ApiError> {
+/// The sampler in a field; inside, `None` where it may be any.
+fn sampler_of(given: &mut Fields, field: &str) -> Result<Option<Option<SchedulerKind>>, ApiError> {
+    let Some(name) = given.text(field)? else { return Ok(None) };
+    let any = name.is_empty() || name.eq_ignore_ascii_case("automatic");
+    if any { Ok(Some(None)) } else { find(field, &name).map(|kind| Some(Some(kind))) }
+}
+
+fn find(field: &str, name: &str) -> Result<SchedulerKind, ApiError> {
     let same = |kind: &SchedulerKind| {
         sampler(*kind).eq_ignore_ascii_case(name) || kind.name().eq_ignore_ascii_case(name) || kind.class() == name
     };
     SchedulerKind::ALL.into_iter().find(same).ok_or_else(|| {
         let names = SchedulerKind::ALL.map(sampler).join(", ");
-        ApiError::invalid("sampler_name", format!("there is no sampler {name:?}; there are {names}"))
+        ApiError::invalid(field, format!("there is no sampler {name:?}; there are {names}"))
     })
 }
 
@@ -141,10 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_below_zero_is_any_seed_and_too_many_pictures_are_fewer() {
+    fn seed_minus_one_is_any_seed_and_too_many_pictures_are_fewer() {
         let read = read(json!({"seed": -1, "batch_size": 3, "n_iter": 3, "tiling": true, "restore_faces": false}))
             .expect("all is known");
         assert_eq!((read.fields.get("seed"), &read.fields["n"]), (None, &json!(4)));
         assert_eq!(read.warnings.len(), 2, "{:?}", read.warnings);
+        assert!(super::translate(json!({"seed": -2}).as_object().expect("an object").clone(), &rules()).is_err());
     }
 }

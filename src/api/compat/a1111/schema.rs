@@ -18,8 +18,8 @@ macro_rules! requests {
                 /// What to steer away from
                 #[schema(max_length = 32_000)]
                 negative_prompt: Option<String>,
-                /// The first picture's seed; below zero: any
-                #[schema(minimum = -1)]
+                /// The first picture's seed; -1: any
+                #[schema(minimum = -1, maximum = 9_223_372_036_854_775_807_i64)]
                 seed: Option<i64>,
                 /// Steps of the sampler
                 #[schema(minimum = 1, maximum = 150)]
@@ -59,8 +59,9 @@ requests! {
     TextToImage {}
     /// A request for pictures that start from one. Other fields of AUTOMATIC1111's are taken and have no effect.
     ImageToImage {
-        /// One PNG, JPEG or WebP file in base64, with or without `data:image/…;base64,` before it
+        /// The picture to start from
         #[schema(min_items = 1, max_items = 1, example = json!(["iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC"]))]
+        #[schema(value_type = Vec<Base64Picture>)]
         init_images: Vec<String>,
         /// How far the result may leave the picture
         #[schema(minimum = 0.01, maximum = 1)]
@@ -68,10 +69,18 @@ requests! {
     }
 }
 
+/// A PNG, JPEG or WebP file in base64, with or without `data:image/…;base64,` before it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(format = "base64-picture")]
+#[allow(dead_code)] // read by the derive only
+pub(crate) struct Base64Picture(String);
+
 /// Samplers by AUTOMATIC1111's names.
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code)] // read by the derive only
 pub(crate) enum SamplerName {
+    #[serde(rename = "")]
+    Any,
     Automatic,
     #[serde(rename = "DDIM")]
     Ddim,
