@@ -4,15 +4,15 @@ use std::{collections::HashMap, time::SystemTime};
 
 use anyhow::Context as _;
 use opentelemetry::{
-    Context, KeyValue,
+    Context, KeyValue, global,
     propagation::TextMapPropagator,
-    trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer, TracerProvider},
+    trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer},
 };
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
-    trace::{SdkTracer, SdkTracerProvider},
+    trace::SdkTracerProvider,
 };
 
 /// The instrumentation's name, and the service's where OTEL_SERVICE_NAME says no other.
@@ -24,10 +24,7 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// Sends traces to a collector, in a thread of its own; what the collector does not take is lost with a line in the log.
 #[derive(Debug)]
-pub struct Traces {
-    provider: SdkTracerProvider,
-    tracer: SdkTracer,
-}
+pub struct Traces(SdkTracerProvider);
 
 /// What happened to one job.
 #[derive(Debug, Clone)]
@@ -89,34 +86,38 @@ impl Traces {
         }
         let provider =
             SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build();
-        Ok(Self { tracer: provider.tracer(NAME), provider })
+        global::set_tracer_provider(provider.clone());
+        Ok(Self(provider))
     }
 
-    /// Sends a job's trace, a little later.
-    pub fn record(&self, trace: Trace) {
+    /// Sends what is left and ends. Blocks, for a few seconds at most.
+    pub fn stop(&self) {
+        if let Err(error) = self.0.shutdown() {
+            tracing::warn!("the last traces were not sent: {error}");
+        }
+    }
+}
+
+impl Trace {
+    /// Sends it a little later, if there is a collector.
+    pub fn send(self) {
+        let (trace, tracer) = (self, global::tracer(NAME));
         let parent = trace.parent.map_or_else(Context::new, |caller| caller.0);
         let facts = trace.facts.into_iter().map(|(key, value)| KeyValue::new(key, value));
         let job = SpanBuilder::from_name("job")
             .with_kind(SpanKind::Server)
             .with_start_time(trace.began)
             .with_attributes(facts);
-        let mut job = self.tracer.build_with_context(job, &parent);
+        let mut job = tracer.build_with_context(job, &parent);
         if let Some(failure) = trace.failure {
             job.set_status(Status::error(failure));
         }
         let within = parent.with_remote_span_context(job.span_context().clone());
         for stage in trace.stages {
             let span = SpanBuilder::from_name(stage.name).with_start_time(stage.began);
-            self.tracer.build_with_context(span, &within).end_with_timestamp(stage.ended);
+            tracer.build_with_context(span, &within).end_with_timestamp(stage.ended);
         }
         job.end_with_timestamp(trace.ended);
-    }
-
-    /// Sends what is left and ends. Blocks, for a few seconds at most.
-    pub fn stop(&self) {
-        if let Err(error) = self.provider.shutdown() {
-            tracing::warn!("the last traces were not sent: {error}");
-        }
     }
 }
 

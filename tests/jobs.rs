@@ -107,6 +107,7 @@ fn submission(steps: usize, seed: u32) -> Submission {
         model: "miniature".into(),
         warnings: vec![],
         request_id: None,
+        traceparent: None,
     }
 }
 

@@ -97,6 +97,8 @@ async fn withheld(engine: &Arc<Engine>, metrics: &Metrics) -> Result<(Vec<bool>,
         idempotency: None,
         model: "miniature".into(),
         warnings: vec![],
+        request_id: None,
+        traceparent: None,
     };
     let mut listener = jobs.submit(submission).await?;
     while let Some(event) = listener.next().await {

@@ -162,6 +162,7 @@ impl Wanted {
             model: self.model,
             warnings: self.warnings,
             request_id: ask.request_id,
+            traceparent: ask.traceparent,
         }
     }
 }
@@ -177,6 +178,8 @@ pub(crate) struct Ask {
     pub(crate) class: Class,
     /// What the log has of it.
     pub(crate) request_id: Option<String>,
+    /// Its caller's span.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// When a result is worthless.

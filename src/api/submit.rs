@@ -19,6 +19,7 @@ use crate::{
     app::State,
     engine::Class,
     jobs::{JobEventKind, JobResult, Listener},
+    traces::TRACEPARENT,
 };
 
 /// Makes a job, or finds the one of the same `Idempotency-Key`.
@@ -65,6 +66,8 @@ pub(crate) fn ask(request: &HttpRequest, state: &State, class: Class, parts: &[&
         deadline: generation::deadline(timeout, &state.settings.limits)?,
         idempotency: key.map(|key| (key, digest(request.path(), parts))),
         class,
+        // Others' mistakes in it are no reason not to draw.
+        traceparent: text(request.headers(), TRACEPARENT).ok().flatten().map(str::to_owned),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
     })
 }

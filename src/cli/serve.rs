@@ -6,6 +6,7 @@ use clap::Args;
 use plaudit::{
     app::Application,
     settings::{LogFormat, LogSettings, Settings},
+    traces::Traces,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -30,7 +31,11 @@ pub(crate) struct Arguments {
 /// Serves until it is told to stop.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     log(&arguments.settings.log)?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(arguments.settings))
+    // Its client must not be made inside a runtime.
+    let traces = arguments.settings.log.traces.as_deref().map(Traces::start).transpose()?;
+    let served = tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(arguments.settings));
+    traces.iter().for_each(Traces::stop);
+    served
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {

@@ -31,6 +31,7 @@ mod run;
 mod service;
 mod settings;
 mod stored;
+mod trace;
 mod upkeep;
 
 pub use listener::Listener;

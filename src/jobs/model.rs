@@ -113,6 +113,8 @@ pub struct Submission {
     pub warnings: Vec<String>,
     /// The id of the HTTP request that asked: what its log lines are found by.
     pub request_id: Option<String>,
+    /// The caller's span, as its `traceparent` header (W3C Trace Context) tells it.
+    pub traceparent: Option<String>,
 }
 
 /// Why there is no job.

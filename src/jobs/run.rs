@@ -3,7 +3,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use image::RgbImage;
@@ -15,12 +15,13 @@ use super::{
     live::{Live, Stop},
     log::{self, Candidates},
     service::Inner,
-    stored,
+    stored, trace,
 };
 use crate::{
     domain::{ImageId, JobId},
     engine::{Event, Failure, Stage, Ticket, Timings},
     store::{self, Ending, ImageRecord, is_full},
+    traces,
 };
 
 /// A picture that was drawn, and the event that told of it.
@@ -30,6 +31,9 @@ pub(super) struct Drawn {
     pub(super) sequence: u64,
 }
 
+/// Coding pictures and previews, as metrics and traces call it.
+const ENCODE: &str = "encode";
+
 /// A job's task.
 pub(super) struct Run {
     pub(super) jobs: Arc<Inner>,
@@ -37,7 +41,8 @@ pub(super) struct Run {
     pub(super) submission: Submission,
     origin: Origin,
     drawn: Vec<Drawn>,
-    encoding: Duration,
+    /// For the trace.
+    stages: Vec<traces::Stage>,
 }
 
 /// How a job ends.
@@ -88,7 +93,7 @@ impl Run {
             version: model.version.clone(),
             request: Arc::new(submission.order.request.clone()),
         };
-        Self { jobs, live, submission, origin, drawn: Vec::new(), encoding: Duration::ZERO }
+        Self { jobs, live, submission, origin, drawn: Vec::new(), stages: Vec::new() }
     }
 
     /// A new job: writes it down, tells whoever submitted it, and follows it to its end.
@@ -230,19 +235,21 @@ impl Run {
     }
 
     async fn timed<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let begun = Instant::now();
+        let began = SystemTime::now();
         let done = work.await;
-        self.encoding += begun.elapsed();
+        self.stages.push(traces::Stage { name: ENCODE, began, ended: SystemTime::now() });
         done
     }
 
-    fn observe(&self, timings: &Timings) {
+    fn observe(&mut self, timings: &Timings) {
         // Waiting has a histogram of its own.
         let of_engine = [Stage::Text, Stage::Steps, Stage::Decode, Stage::Safety];
         let of_engine = of_engine.into_iter().filter_map(|stage| Some((stage.name(), timings.total(stage)?)));
-        for (stage, time) in of_engine.chain([("encode", self.encoding)]) {
+        let encoding = self.stages.iter().map(|stage| stage.ended.duration_since(stage.began).unwrap_or_default()).sum();
+        for (stage, time) in of_engine.chain([(ENCODE, encoding)]) {
             self.jobs.metrics.stage_seconds.with_label_values(&[stage]).observe(time.as_secs_f64());
         }
+        self.stages.extend(timings.0.iter().map(trace::stage));
     }
 
     /// Writes the end down, then tells it.
@@ -259,7 +266,9 @@ impl Run {
             // It stays in memory, so that its owner still gets what was drawn.
             Err(error) => tracing::error!(job = %self.live.facts.id, "the end of a job cannot be stored: {error:#}"),
         }
-        self.live.close(Some((kind, finished)));
+        self.live.close(Some((kind.clone(), finished)));
+        let stages = std::mem::take(&mut self.stages);
+        trace::send(&self.live, &self.submission, &self.origin.version, &kind, stages);
         let (state, seconds) = (self.live.state().name(), self.live.admitted.elapsed().as_secs_f64());
         tracing::info!(state, seconds, "a job ended");
         self.jobs.tell_idle();

@@ -116,6 +116,8 @@ pub(super) fn submission(record: &JobRecord, start: Option<Bytes>) -> anyhow::Re
         model: stored.model,
         warnings: stored.warnings,
         request_id: stored.request_id,
+        // Whoever asked before a restart has long ended its span.
+        traceparent: None,
     })
 }
 
@@ -293,6 +295,7 @@ mod tests {
             model: "miniature".into(),
             warnings: vec!["w".into()],
             request_id: Some("req-1".into()),
+            traceparent: None,
         };
         let record = JobRecord {
             id: JobId::new(),

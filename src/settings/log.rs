@@ -31,4 +31,7 @@ pub struct LogSettings {
         value_name = "LEVEL"
     )]
     pub level: String,
+    /// Where an OpenTelemetry collector takes traces (OTLP over HTTP), such as http://127.0.0.1:4318; without it none are made
+    #[arg(id = "log.traces", long = "log-traces", env = "PLAUDIT_LOG_TRACES", value_name = "URL")]
+    pub traces: Option<String>,
 }
