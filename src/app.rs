@@ -116,6 +116,7 @@ impl Starting {
         let listener = TcpListener::bind(address).with_context(|| {
             format!("cannot listen on {address}; is another server there? Choose another with --listen ADDRESS:PORT")
         })?;
+        bound_writing(&listener, Duration::from_secs(settings.server.write_timeout))?;
         let meanwhile = meanwhile(listener.try_clone()?)?;
         Ok(Self { settings, store, keys, listener, meanwhile })
     }
@@ -140,6 +141,16 @@ impl Starting {
         let server = serve(state.clone(), listener)?;
         Ok(Application { state, server, address })
     }
+}
+
+/// Connections whose other end takes nothing for so long are cut by the system; actix would keep them, and their answers, for ever.
+/// They inherit it from the listener.
+fn bound_writing(listener: &TcpListener, timeout: Duration) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(timeout))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = (listener, timeout);
+    Ok(())
 }
 
 /// The server until there is an engine. Its connections close after an answer, so that none is left with it.

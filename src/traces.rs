@@ -9,11 +9,7 @@ use opentelemetry::{
     trace::{Span, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer},
 };
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
-use opentelemetry_sdk::{
-    Resource,
-    propagation::TraceContextPropagator,
-    trace::SdkTracerProvider,
-};
+use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 
 /// The instrumentation's name, and the service's where OTEL_SERVICE_NAME says no other.
 const NAME: &str = "plaudit";

@@ -245,7 +245,8 @@ impl Run {
         // Waiting has a histogram of its own.
         let of_engine = [Stage::Text, Stage::Steps, Stage::Decode, Stage::Safety];
         let of_engine = of_engine.into_iter().filter_map(|stage| Some((stage.name(), timings.total(stage)?)));
-        let encoding = self.stages.iter().map(|stage| stage.ended.duration_since(stage.began).unwrap_or_default()).sum();
+        let encoding =
+            self.stages.iter().map(|stage| stage.ended.duration_since(stage.began).unwrap_or_default()).sum();
         for (stage, time) in of_engine.chain([(ENCODE, encoding)]) {
             self.jobs.metrics.stage_seconds.with_label_values(&[stage]).observe(time.as_secs_f64());
         }

@@ -69,6 +69,15 @@ pub struct ServerSettings {
         value_name = "SECONDS"
     )]
     pub body_timeout: u64,
+    /// Seconds that a client may leave an answer unread before its connection is cut; a slow reader that goes on reading is not
+    #[arg(
+        id = "server.write_timeout",
+        long = "server-write-timeout",
+        env = "PLAUDIT_SERVER_WRITE_TIMEOUT",
+        default_value_t = 30,
+        value_name = "SECONDS"
+    )]
+    pub write_timeout: u64,
     /// Seconds that an idle connection stays open
     #[arg(
         id = "server.keep_alive",

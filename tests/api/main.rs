@@ -10,3 +10,4 @@ mod jobs;
 mod owners;
 mod protocol;
 mod stopping;
+mod traces;

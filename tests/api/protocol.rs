@@ -233,3 +233,35 @@ fn secrets_and_prompts_appear_nowhere_in_logs() {
         assert!(!said.contains(secret), "{secret} is in the log:\n{said}");
     }
 }
+
+/// Asks for more than buffers hold and reads nothing; the system tells when the other end has given up.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_is_cut_off() {
+    use std::io::Write;
+    let app = TestApp::with(&["--server-write-timeout", "1"]).await;
+    let address = app.address;
+    let cut = tokio::task::spawn_blocking(move || {
+        let mut connection = std::net::TcpStream::connect(address).expect("a connection");
+        connection.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        // It fails once the server, which cannot write, does not read either.
+        let ask = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n";
+        (0..2000).take_while(|_| connection.write_all(ask.as_bytes()).is_ok()).count();
+        let socket = socket2::SockRef::from(&connection);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(30) {
+            if socket.take_error().expect("a state").is_some() || connection.write(b"x").is_err_and(|e| is_cut(&e)) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        false
+    });
+    assert!(cut.await.expect("no panic"), "still there after 30 s");
+}
+
+#[cfg(target_os = "linux")]
+fn is_cut(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
+}
