@@ -5,6 +5,7 @@
 #   scripts/clients.sh --install                only makes the environment
 #   CLIENTS="openai webuiapi" scripts/clients.sh
 # PYTHON: one that has tests/clients/requirements.txt; without it they are installed into .venv-clients. Where that fails the tests are counted as skipped.
+# REQUIRE=1: what is missing fails by name instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv-clients/bin/python}
@@ -18,6 +19,7 @@ fi
 if ! "$python" -c 'import httpx, PIL' 2>/dev/null; then
   echo "skipped: client tests need a Python with $requirements; $python lacks it (set PYTHON)"
   echo "clients: 0 passed, 0 failed, 4 skipped"
+  [ "${REQUIRE:-}" != 1 ] || { echo "clients: REQUIRE=1, and the clients are missing" >&2; exit 1; }
   exit 0
 fi
 read -ra clients <<<"${CLIENTS:-}"

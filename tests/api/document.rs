@@ -56,7 +56,8 @@ async fn every_documented_field_is_read_and_every_operation_says_what_can_go_wro
     }
     assert!(edits.remove("image").is_some() && edits.remove("strength").is_some());
     // The handler reads a form as it reads JSON: what the one document names the other has to name.
-    assert!(edits.keys().eq(fields.keys()), "{:?} and {:?}", edits.keys(), fields.keys());
+    let same = edits.len() == fields.len() && edits.keys().all(|name| fields.contains_key(name));
+    assert!(same, "{:?} and {:?}", edits.keys(), fields.keys());
     for (path, operations) in document["paths"].as_object().expect("paths") {
         for (method, operation) in operations.as_object().expect("operations") {
             assert!(operation["operationId"].is_string() && operation["summary"].is_string(), "{method} {path}");

@@ -2,12 +2,17 @@
 # The page in headless Chromium, against PLAUDIT_URL or a server of its own on a free port.
 # CHROMIUM: the browser (default: chromium of the PATH). AXE: axe-core's axe.min.js, to check accessibility as well.
 # SCREENSHOT: where to put a picture of the page.
+# REQUIRE=1: a missing browser, Node.js or playwright-core fails. axe-core stays optional: its licence (MPL) keeps it out of here.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
 binary=${PLAUDIT:-$root/target/debug/plaudit}
 
-missing() { echo "browser tests: SKIPPED, $1" >&2; exit 0; }
+missing() {
+  [ "${REQUIRE:-}" != 1 ] || { echo "browser tests: FAILED, REQUIRE=1 and $1" >&2; exit 1; }
+  echo "browser tests: SKIPPED, $1" >&2
+  exit 0
+}
 export CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
 [ -n "$CHROMIUM" ] || missing "Chromium is missing (Debian: apt-get install chromium, or set CHROMIUM)"
 command -v node >/dev/null || missing "Node.js is missing (20 or newer)"

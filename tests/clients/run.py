@@ -1,9 +1,12 @@
 """Every client in turn, against the server at PLAUDIT_URL; see scripts/clients.sh.
 
     python tests/clients/run.py [openai] [huggingface_hub] [webuiapi] [schemathesis]
+
+REQUIRE=1: what would be skipped because something is missing fails.
 """
 
 import importlib
+import os
 import sys
 
 CLIENTS = {
@@ -17,10 +20,15 @@ CLIENTS = {
 def main():
     chosen = sys.argv[1:] or list(CLIENTS)
     total = {"passed": 0, "failed": 0, "skipped": 0}
+    missing = []
     for client in chosen:
-        for outcome, count in cases_of(client).items():
+        outcomes = cases_of(client)
+        missing += [client] if outcomes.get("skipped") else []
+        for outcome, count in outcomes.items():
             total[outcome] += count
     print("clients: " + ", ".join(f"{count} {outcome}" for outcome, count in total.items()))
+    if missing and os.environ.get("REQUIRE") == "1":
+        sys.exit(f"clients: REQUIRE=1, and cases were skipped of: {', '.join(missing)}")
     sys.exit(1 if total["failed"] else 0)
 
 

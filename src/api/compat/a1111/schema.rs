@@ -79,8 +79,6 @@ pub(crate) struct Base64Picture(String);
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code)] // read by the derive only
 pub(crate) enum SamplerName {
-    #[serde(rename = "")]
-    Any,
     Automatic,
     #[serde(rename = "DDIM")]
     Ddim,
