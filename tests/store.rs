@@ -236,12 +236,13 @@ async fn equal_pictures_share_a_file_until_the_last_one_leaves() -> Result<()> {
 async fn a_sweep_leaves_a_tombstone_and_the_log() -> Result<()> {
     let data = tempfile::tempdir()?;
     let store = Store::open(data.path()).await?;
-    let (job, _) = drawn(&store, &Bytes::from_static(b"a"), now(), now() + HOUR).await?;
-    assert_eq!(store.sweep(now() + HOUR - 1, ROOMY).await?, Swept::default());
-    assert_eq!(store.sweep(now() + HOUR, ROOMY).await?, Swept { expired: 1, evicted: 0 });
+    let now = now();
+    let (job, _) = drawn(&store, &Bytes::from_static(b"a"), now, now + HOUR).await?;
+    assert_eq!(store.sweep(now + HOUR - 1, ROOMY).await?, Swept::default());
+    assert_eq!(store.sweep(now + HOUR, ROOMY).await?, Swept { expired: 1, evicted: 0 });
     assert_eq!(store.find_job(&alice(), job).await?, Found::Expired);
     assert_eq!(store.events(0, 9).await?.len(), 1, "the log does not expire");
-    store.sweep(now() + HOUR + 40 * 24 * HOUR, ROOMY).await?;
+    store.sweep(now + HOUR + 40 * 24 * HOUR, ROOMY).await?;
     assert_eq!(store.find_job(&alice(), job).await?, Found::Nothing, "a month later it is forgotten");
     Ok(())
 }
@@ -389,6 +390,13 @@ fn on_a_full_disk_the_ballast_makes_room_for_the_end_of_a_job() -> Result<()> {
     Ok(())
 }
 
+/// Writes until nothing more finds room.
+fn fill(path: &Path) -> Result<()> {
+    let mut file = fs::File::create(path)?;
+    while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    Ok(())
+}
+
 #[tokio::test]
 #[ignore = "run by on_a_full_disk_the_ballast_makes_room_for_the_end_of_a_job"]
 async fn inside_a_small_disk() -> Result<()> {
@@ -399,8 +407,7 @@ async fn inside_a_small_disk() -> Result<()> {
     let id = job.id;
     store.insert_job(job, ROOMY).await?;
     let filler = disk.join("filler");
-    let mut file = fs::File::create(&filler)?;
-    while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    fill(&filler)?;
     let content = Bytes::from(vec![7; 1 << 18]);
     let long = json!({"images": [], "note": "x".repeat(1 << 18)});
     store.finish_job(id, &Ending { result: Some(long), ..ending(now(), now() + HOUR) }).await?;
@@ -415,8 +422,7 @@ async fn inside_a_small_disk() -> Result<()> {
     assert!(store.has_ballast(), "there is room again");
 
     // A picture that finds no room gives it back too, and is not tried again: it would eat what ends need.
-    let mut file = fs::File::create(&filler)?;
-    while std::io::Write::write_all(&mut file, &[1; 512]).is_ok() {}
+    fill(&filler)?;
     let job = new_job(&alice());
     let picture = image(job.id, &content);
     let full = store.add_image(&alice(), &picture, content, ROOMY).await.expect_err("no room");

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::web;
 use bytes::Bytes;
-use image::imageops;
+use image::{DynamicImage, imageops::FilterType};
 use tokio::sync::Semaphore;
 
 use super::{ApiError, Code, Rules, fields::Fields, generation::Wanted, picture};
@@ -70,7 +70,8 @@ fn fit(wanted: &mut Wanted, rules: &Rules) {
     if let Some(start) = &mut request.start
         && start.image.dimensions() != (width, height)
     {
-        start.image = Arc::new(imageops::resize(&*start.image, width, height, imageops::FilterType::Lanczos3));
+        let picture = DynamicImage::ImageRgb8(Arc::unwrap_or_clone(std::mem::take(&mut start.image)));
+        start.image = Arc::new(picture.resize_exact(width, height, FilterType::Lanczos3).into_rgb8());
     }
 }
 

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use sqlx::{
-    Sqlite, Transaction,
+    Connection, Sqlite, SqliteConnection, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -38,6 +38,7 @@ impl Database {
             .busy_timeout(BUSY);
         let writer = SqlitePoolOptions::new()
             .max_connections(WRITERS)
+            .after_release(|connection, _| Box::pin(usable(connection)))
             .connect_with(options.clone())
             .await
             .with_context(|| format!("cannot open {}", path.display()))?;
@@ -62,4 +63,12 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Whether a connection can be used again. Where SQLite itself rolls back, as it does on a full disk, sqlx goes on
+/// counting the transaction and begins no other one on this connection, ever.
+async fn usable(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // A rollback may still be on its way; this comes after it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }

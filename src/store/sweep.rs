@@ -81,9 +81,9 @@ impl Store {
     /// The oldest finished jobs with pictures, as many as must leave for the quota.
     async fn oldest_over(&self, quota: u64) -> sqlx::Result<Vec<String>> {
         let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT jobs.id, jobs.start_bytes + COALESCE(SUM(images.bytes), 0) AS bytes \
+            "SELECT jobs.id, jobs.start_bytes + COALESCE(SUM(images.bytes), 0) AS taken \
              FROM jobs LEFT JOIN images ON images.job = jobs.id WHERE jobs.finished IS NOT NULL \
-             GROUP BY jobs.id HAVING bytes > 0 ORDER BY jobs.finished, jobs.id LIMIT ?",
+             GROUP BY jobs.id HAVING taken > 0 ORDER BY jobs.finished, jobs.id LIMIT ?",
         )
         .bind(BATCH)
         .fetch_all(&self.database().readers)
@@ -133,6 +133,13 @@ impl Store {
     /// # Errors
     /// If the store cannot be written.
     pub async fn restart_job(&self, id: JobId, last_sequence: u64) -> anyhow::Result<()> {
+        match self.write_restart(id, last_sequence).await {
+            Err(error) if self.relieve(&error) => self.write_restart(id, last_sequence).await,
+            done => done,
+        }
+    }
+
+    async fn write_restart(&self, id: JobId, last_sequence: u64) -> anyhow::Result<()> {
         let _alone = self.blobs_may_go().await;
         let mut transaction = self.database().begin().await?;
         let mut gone = Gone::default();
