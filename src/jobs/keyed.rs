@@ -9,10 +9,13 @@ use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use crate::domain::Owner;
 
+/// By owner and key; gone when nobody has it or waits for it.
+type Turns = HashMap<(Owner, String), Weak<Turn<()>>>;
+
 /// Whose turn it is, for each owner's key. Keys do not wait for one another: a slow commit delays its own only.
 #[derive(Debug, Default)]
 pub(super) struct Keyed {
-    turns: Mutex<HashMap<(Owner, String), Weak<Turn<()>>>>,
+    turns: Mutex<Turns>,
 }
 
 impl Keyed {
