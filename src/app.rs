@@ -192,15 +192,19 @@ impl Application {
     /// the grace, queued kept jobs stay for the next start.
     ///
     /// # Errors
-    /// If the server fails.
+    /// If the server fails, or the engine broke down: then it has drained too.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let handle = self.server.handle();
         let serving = tokio::spawn(self.server);
         let forgetting = tokio::spawn(forget_idle_clients(self.state.clone()));
-        stop.await;
+        let broken = tokio::select! {
+            () = stop => false,
+            () = breakdown(&self.state.engine) => true,
+        };
         drain(&self.state, &handle).await;
         forgetting.abort();
         serving.await??;
+        ensure!(!broken, "the engine broke down, see the log; kept jobs go on at the next start");
         Ok(())
     }
 }
@@ -256,6 +260,14 @@ async fn drain(state: &State, handle: &ServerHandle) {
     state.jobs.drain(state.settings.server.grace()).await;
     handle.stop(true).await;
     state.store.close().await;
+}
+
+/// Waits until the engine cannot draw any more. Who supervises the process starts it anew.
+async fn breakdown(engine: &Engine) {
+    const EVERY: Duration = Duration::from_secs(1);
+    while !engine.is_broken() {
+        tokio::time::sleep(EVERY).await;
+    }
 }
 
 /// Buckets of clients that are full again tell nothing.

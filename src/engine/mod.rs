@@ -38,9 +38,10 @@ use shared::Shared;
 
 use crate::{
     metrics::Metrics,
-    pack::Pack,
+    pack::{Component, Pack},
     pipeline::{
         PipelineError,
+        lanes::is_small,
         parts::{Parts, Planner},
         schedule::SchedulerKind,
     },
@@ -108,10 +109,12 @@ impl Engine {
         const ONE_PICTURE: usize = 1;
         let mut parts = Parts::open(pack, &sessions, settings.lanes, ONE_PICTURE)?;
         let model = model_facts(pack, &parts.planner)?;
-        warm::denoiser(&mut parts, settings)?;
+        let large = pack.model(Component::Unet).is_some_and(|unet| !is_small(unet));
+        let settings = settings.clone().resolved(large && device == Device::Cpu);
+        warm::denoiser(&mut parts, &settings)?;
         let palette = preview::Palette::fit(&mut parts.decoder, parts.planner.limits.channels())?;
         metrics.model_info.with_label_values(&["generator", &model.version]).set(1);
-        let shared = Arc::new(Shared::new(settings.clone(), metrics));
+        let shared = Arc::new(Shared::new(settings, metrics));
         let planner = parts.planner.clone();
         let threads = start_threads(&shared, parts, palette);
         let engine = Self { shared, planner, model, threads };

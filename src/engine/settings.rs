@@ -4,12 +4,13 @@
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[command(next_help_heading = "Engine")]
 pub struct EngineSettings {
-    /// Rows in one call of the denoiser at most; a guided picture takes two
+    /// Rows in one call of the denoiser at most; a guided picture takes two. 0: 16, or 2 for a UNet of more than 64 MiB on the
+    /// processor, where more rows a call are no faster and take gigabytes
     #[arg(
         id = "engine.max_rows",
         long = "engine-max-rows",
         env = "PLAUDIT_ENGINE_MAX_ROWS",
-        default_value_t = 16,
+        default_value_t = 0,
         value_name = "ROWS"
     )]
     pub max_rows: usize,
@@ -84,6 +85,21 @@ pub struct EngineSettings {
     pub prompt_cache: u64,
 }
 
+/// Rows of a call where no number is set.
+const MOST_ROWS: usize = 16;
+/// A guided picture's.
+const FEWEST_ROWS: usize = 2;
+
+impl EngineSettings {
+    /// With the number of rows of a call that suits the denoiser, where none is set.
+    pub(super) fn resolved(mut self, large_on_processor: bool) -> Self {
+        if self.max_rows == 0 {
+            self.max_rows = if large_on_processor { FEWEST_ROWS } else { MOST_ROWS };
+        }
+        self
+    }
+}
+
 impl Default for EngineSettings {
     /// What the command line has as defaults.
     fn default() -> Self {
@@ -93,5 +109,16 @@ impl Default for EngineSettings {
             settings: EngineSettings,
         }
         <Defaults as clap::Parser>::parse_from(["defaults"]).settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_a_call_suit_the_denoiser_unless_they_are_set() {
+        let rows = |max_rows, large| EngineSettings { max_rows, ..Default::default() }.resolved(large).max_rows;
+        assert_eq!([rows(0, false), rows(0, true), rows(7, true)], [MOST_ROWS, FEWEST_ROWS, 7]);
     }
 }

@@ -92,9 +92,13 @@ impl Inputs<'_> {
     }
 }
 
+/// Whether its operators are too short to be divided among threads.
+pub(crate) fn is_small(unet: &Model) -> bool {
+    unet.graph.initializers.values().map(|tensor| tensor.data.len()).sum::<usize>() <= SMALL_WEIGHTS
+}
+
 fn default_lanes(unet: &Model, settings: &SessionSettings) -> usize {
-    let weights: usize = unet.graph.initializers.values().map(|tensor| tensor.data.len()).sum();
-    if settings.device != Device::Cpu || weights > SMALL_WEIGHTS {
+    if settings.device != Device::Cpu || !is_small(unet) {
         return 1;
     }
     let cores = available_parallelism().map_or(1, usize::from);

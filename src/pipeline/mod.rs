@@ -8,7 +8,7 @@ pub(crate) mod denoise;
 pub mod encode;
 mod error;
 pub(crate) mod image_encoder;
-mod lanes;
+pub(crate) mod lanes;
 pub mod noise;
 pub(crate) mod parts;
 pub(crate) mod request;
