@@ -92,7 +92,7 @@ def start(chosen, work: Path) -> list[Side]:
 
 
 def ours(chosen, work: Path) -> dict[str, list]:
-    base = [chosen.plaudit, "serve", "--pack", chosen.pack, "--device", chosen.device, "--limits-rate", 0, "--engine-threads", chosen.threads]
+    base = [chosen.plaudit, "serve", "--pack", chosen.pack, "--device", chosen.device, "--limits-rate", 0, "--limits-sessions", 0, "--engine-threads", chosen.threads]
     unbatched = ["--engine-max-rows", 2]
     return {
         "plaudit": [*base, "--data", work / "data"],

@@ -24,12 +24,13 @@ pub struct LimitSettings {
         value_name = "REQUESTS"
     )]
     pub burst: NonZeroU32,
-    /// Sessions that may begin in a minute, or at once, from one address without a key or a cookie; 0: any number
+    /// Sessions that may begin in a minute, or at once, from one address without a key or a cookie; 0: any number. A program that
+    /// keeps no cookies begins one with each request, and so has the rate of one that does
     #[arg(
         id = "limits.sessions",
         long = "limits-sessions",
         env = "PLAUDIT_LIMITS_SESSIONS",
-        default_value_t = 60,
+        default_value_t = 600,
         value_name = "SESSIONS/MINUTE"
     )]
     pub sessions: u32,
