@@ -38,18 +38,19 @@ lost = {}
 def before_call(context, case, kwargs):
     """What keeps the schema and cannot be meant: a key that another request has used (422, as documented), a deadline that
     cannot be met (504, as documented), and a file that got lost when schemathesis kept it. They get what a client would send."""
+    positive = case.meta is None or case.meta.generation.mode.is_positive
+    if positive and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
+        image = case.body.get("image")
+        # A copied Binary has lost its data.
+        if getattr(image, "data", image) in ("", b""):
+            lost[case.id] = image
+            case.body["image"] = Binary(file((8, 8), (200, 100, 50), "PNG"))
     headers = case.headers or {}
     for name, value in list(headers.items()):
         if name.lower() == "idempotency-key" and re.fullmatch(r"[!-~]{1,255}", str(value)):
             headers[name] = uuid.uuid4().hex
         if name.lower() == "x-request-timeout" and is_short(value):
             headers[name] = str(ENOUGH)
-    positive = case.meta is None or case.meta.generation.mode.is_positive
-    if positive and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
-        image = case.body.get("image")
-        if not isinstance(image, Binary) and image in ("", b""):
-            lost[case.id] = image
-            case.body["image"] = Binary(file((8, 8), (200, 100, 50), "PNG"))
 
 
 def is_short(value) -> bool:
