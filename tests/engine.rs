@@ -194,6 +194,17 @@ fn a_full_queue_refuses_one_client_and_takes_another() {
 }
 
 #[test]
+fn bulk_work_leaves_room_in_the_queue() {
+    let settings = EngineSettings { max_queue: 5000, max_queue_bulk: 3000, ..EngineSettings::default() };
+    let engine = engine_with(settings).0;
+    let of = |client: &str, class| Order { client: client.into(), class, ..order(request("a star", 900, 1)) };
+    let first = engine.submit(of("one", Class::Bulk)).expect("room");
+    assert!(matches!(engine.submit(of("another", Class::Bulk)), Err(Refusal::Full { limit: 3000, .. })));
+    drop(engine.submit(of("another", Class::Interactive)).expect("room for who waits"));
+    drop(first);
+}
+
+#[test]
 fn a_bulk_order_does_not_hold_up_another_clients_picture() {
     let engine = engine_with(EngineSettings { max_rows: 4, ..EngineSettings::default() }).0;
     let bulk = Order {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Delivery, EngineSettings, Failure, Load, Order, Refusal, Stage, Ticket,
+    Class, Delivery, EngineSettings, Failure, Load, Order, Refusal, Stage, Ticket,
     fairness::Fairness,
     job::{Job, Phase, Picture},
     rate::{self, Rate},
@@ -77,10 +77,14 @@ impl Book {
             let retry_after = self.rate.time_for((waiting + own).saturating_sub(limit));
             return Err(Refusal::ClientFull { waiting, limit, retry_after });
         }
-        let (waiting, limit) = (sum(&mut self.jobs.values()), settings.max_queue);
-        if waiting > 0 && waiting + own > limit {
-            let retry_after = self.rate.time_for((waiting + own).saturating_sub(limit));
-            return Err(Refusal::Full { waiting, limit, retry_after });
+        let bulk = |job: &&Job| job.order.class == Class::Bulk;
+        let of_bulk = || (sum(&mut self.jobs.values().filter(bulk)), settings.max_queue_bulk);
+        let whole = (sum(&mut self.jobs.values()), settings.max_queue);
+        for (waiting, limit) in (order.class == Class::Bulk).then(of_bulk).into_iter().chain([whole]) {
+            if waiting > 0 && waiting + own > limit {
+                let retry_after = self.rate.time_for((waiting + own).saturating_sub(limit));
+                return Err(Refusal::Full { waiting, limit, retry_after });
+            }
         }
         let estimated = rate::time_for(own, self.pace());
         match order.deadline {

@@ -23,6 +23,15 @@ pub struct EngineSettings {
         value_name = "ROW-STEPS"
     )]
     pub max_queue: u64,
+    /// Row-steps of bulk work that may wait, of those in all: what is left stays free for whoever waits at a screen
+    #[arg(
+        id = "engine.max_queue_bulk",
+        long = "engine-max-queue-bulk",
+        env = "PLAUDIT_ENGINE_MAX_QUEUE_BULK",
+        default_value_t = 15_000,
+        value_name = "ROW-STEPS"
+    )]
+    pub max_queue_bulk: u64,
     /// Row-steps that one client may have waiting. Above it its requests are refused with 429
     #[arg(
         id = "engine.max_queue_per_client",
