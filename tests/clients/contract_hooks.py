@@ -10,6 +10,7 @@ import uuid
 import schemathesis
 from hypothesis import strategies as st
 from PIL import Image
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.transport.serialization import Binary
 
 # Seconds: longer than anything the generated requests ask for takes.
@@ -30,21 +31,18 @@ for kind, strategy in files.items():
 schemathesis.openapi.format("base64-picture", st.one_of(*files.values()).map(lambda picture: base64.b64encode(picture).decode()))
 
 
-# Empty files by case, put back after the call: the checks take a body that they did not make for a wrong one.
-lost = {}
-
-
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """What keeps the schema and cannot be meant: a key that another request has used (422, as documented), a deadline that
     cannot be met (504, as documented), and a file that got lost when schemathesis kept it. They get what a client would send."""
-    positive = case.meta is None or case.meta.generation.mode.is_positive
+    positive = case.meta is not None and case.meta.generation.mode.is_positive
     if positive and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
         image = case.body.get("image")
         # A copied Binary has lost its data.
         if getattr(image, "data", image) in ("", b""):
-            lost[case.id] = image
             case.body["image"] = Binary(file((8, 8), (200, 100, 50), "PNG"))
+            # Private, of the version that requirements.txt names: every body with a file that a hook changed is a wrong one to it.
+            case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
     headers = case.headers or {}
     for name, value in list(headers.items()):
         if name.lower() == "idempotency-key" and re.fullmatch(r"[!-~]{1,255}", str(value)):
@@ -62,7 +60,5 @@ def is_short(value) -> bool:
 
 @schemathesis.hook
 def after_call(context, case, response):
-    if case.id in lost:
-        case.body["image"] = lost.pop(case.id)
     with open(os.environ["PLAUDIT_STATUSES"], "a", encoding="utf-8") as file:
         file.write(json.dumps([case.operation.label, response.status_code]) + "\n")
