@@ -48,11 +48,11 @@ fn step(trainer: &mut ResidentTrainer) {
     random.fill_normal(&mut x);
     *position += BATCH as u64;
     let y: Vec<f32> = x.chunks(IN).flat_map(|row| [row[0], row[1] - row[2], row[3]]).collect();
-    trainer.step(&[("x", View::new(&[BATCH, IN], &x)), ("y", View::new(&[BATCH, OUT], &y))]).unwrap();
+    trainer.step(&[("x", View::new(&[BATCH, IN], &x)), ("y", View::new(&[BATCH, OUT], &y))]).expect("a step");
 }
 
 fn device(selection: &Selection) -> ResidentTrainer {
-    ResidentTrainer::new(graph(selection, BATCH), &session(), settings()).unwrap()
+    ResidentTrainer::new(graph(selection, BATCH), &session(), settings()).expect("the graph runs")
 }
 
 #[test]
