@@ -267,9 +267,10 @@ impl Run {
             // It stays in memory, so that its owner still gets what was drawn.
             Err(error) => tracing::error!(job = %self.live.facts.id, "the end of a job cannot be stored: {error:#}"),
         }
-        self.live.close(Some((kind.clone(), finished)));
+        // Before anybody hears of the end, who may stop the process then.
         let stages = std::mem::take(&mut self.stages);
         trace::send(&self.live, &self.submission, &self.origin.version, &kind, stages);
+        self.live.close(Some((kind, finished)));
         let (state, seconds) = (self.live.state().name(), self.live.admitted.elapsed().as_secs_f64());
         tracing::info!(state, seconds, "a job ended");
         self.jobs.tell_idle();

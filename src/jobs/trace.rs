@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::{JobEventKind, Submission, live::Live};
+use super::{JobEventKind, JobState, Submission, live::Live};
 use crate::{
     engine::Stretch,
     traces::{Caller, Stage, Trace},
@@ -11,18 +11,19 @@ use crate::{
 /// Sends the trace of a job that has ended, if anybody collects traces.
 pub(super) fn send(live: &Live, submission: &Submission, version: &str, end: &JobEventKind, stages: Vec<Stage>) {
     let request = &submission.order.request;
+    let (state, failure) = match end {
+        JobEventKind::Completed(_) => (JobState::Completed, None),
+        JobEventKind::Failed(failure) => (JobState::Failed, Some(failure.code.clone())),
+        _ => (JobState::Cancelled, None),
+    };
     let mut facts = vec![
         ("job.id", live.facts.id.to_string()),
-        ("job.state", live.state().name().to_owned()),
+        ("job.state", state.name().to_owned()),
         ("job.pictures", request.count.to_string()),
         ("job.steps", request.steps.to_string()),
         ("model.version", version.to_owned()),
     ];
     facts.extend(submission.request_id.clone().map(|id| ("request.id", id)));
-    let failure = match end {
-        JobEventKind::Failed(failure) => Some(failure.code.clone()),
-        _ => None,
-    };
     let parent = submission.traceparent.as_deref().and_then(Caller::parse);
     let (began, ended) = (at(live.admitted), SystemTime::now());
     Trace { parent, facts, began, ended, failure, stages }.send();
