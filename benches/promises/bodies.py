@@ -78,9 +78,15 @@ def drip(sockets, opened, ended, stop) -> None:
             if at in ended:
                 continue
             if at % KINDS == UNREAD:
-                # Only the peer's end can be asked after without reading.
-                if closed(connection):
+                # A system that cut a connection off says so only when it is sent something.
+                try:
+                    connection.send(b" ")
+                except BlockingIOError:
+                    pass
+                except OSError:
                     ended[at] = time.perf_counter() - opened
+                if closed(connection):
+                    ended.setdefault(at, time.perf_counter() - opened)
                 continue
             with contextlib.suppress(BlockingIOError):
                 try:
