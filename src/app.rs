@@ -279,3 +279,23 @@ async fn forget_idle_clients(state: web::Data<State>) {
         state.rates.forget();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_server_whose_engine_broke_down_ends_with_an_error() {
+        let data = tempfile::tempdir().expect("a folder");
+        let folder = data.path().to_str().expect("a path");
+        let flags = ["--listen", "127.0.0.1:0", "--device", "cpu", "--jobs-ballast", "0", "--data", folder];
+        let settings = Settings::from_flags(flags).expect("settings");
+        let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature");
+        let application = Application::start(settings, &pack).await.expect("a server");
+        application.state().engine.break_down();
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let ended = tokio::time::timeout(PATIENCE, application.run_until(std::future::pending())).await;
+        let error = ended.expect("it ends").expect_err("not as if it had been told to");
+        assert!(error.to_string().contains("broke down"), "{error}");
+    }
+}

@@ -180,6 +180,27 @@ fn a_deadline_ends_an_order_and_what_cannot_end_in_time_never_starts() {
 }
 
 #[test]
+fn what_the_queue_makes_late_is_refused_and_may_come_back() {
+    let engine = engine_with(EngineSettings::default()).0;
+    let of = |client: &str, steps, deadline: Option<Duration>| {
+        let deadline = deadline.map(|wait| Instant::now() + wait);
+        Order { client: client.into(), deadline, ..order(request("a star", steps, 1)) }
+    };
+    // So that the rate is known.
+    images(&hear(engine.submit(of("first", 20, None)).expect("room")));
+    let seconds = |row_steps: f64| Duration::from_secs_f64(row_steps / engine.load().rate.expect("measured"));
+    let waiting: Vec<_> =
+        ["a", "b", "c"].map(|client| engine.submit(of(client, 900, None)).expect("room")).into_iter().collect();
+    // Alone it needs 1,800 of the row-steps that it has time for; with the others, which are due before it, 7,200.
+    let refused = engine.submit(of("late", 900, Some(seconds(2600.0))));
+    let Err(Refusal::Late { retry_after: Some(wait), .. }) = refused else { panic!("{refused:?}") };
+    assert!(wait > Duration::ZERO);
+    // A short picture is due before all of them.
+    drop(engine.submit(of("short", 10, Some(seconds(10.0 * 20.0)))).expect("it passes the long ones"));
+    drop(waiting);
+}
+
+#[test]
 fn a_full_queue_refuses_one_client_and_takes_another() {
     let settings = EngineSettings { max_queue: 5000, max_queue_per_client: 2500, ..EngineSettings::default() };
     let engine = engine_with(settings).0;

@@ -236,7 +236,8 @@ impl From<Refusal> for ApiError {
             Refusal::Invalid(error) => error.into(),
             Refusal::ClientFull { retry_after, .. } => Self::new(Code::RateLimited, message).retry_after(retry_after),
             Refusal::Full { retry_after, .. } => Self::new(Code::Overloaded, message).retry_after(retry_after),
-            Refusal::Late { .. } => Self::new(Code::DeadlineExceeded, message),
+            Refusal::Late { retry_after: Some(wait), .. } => Self::new(Code::Overloaded, message).retry_after(wait),
+            Refusal::Late { retry_after: None, .. } => Self::new(Code::DeadlineExceeded, message),
             Refusal::Draining => Self::draining(),
             Refusal::Broken => Self::new(Code::Internal, message),
         }

@@ -86,11 +86,24 @@ impl Book {
                 return Err(Refusal::Full { waiting, limit, retry_after });
             }
         }
-        let estimated = rate::time_for(own, self.pace());
-        match order.deadline {
-            Some(deadline) if now + estimated > deadline => Err(Refusal::Late { estimated }),
-            _ => Ok(()),
+        order.deadline.map_or(Ok(()), |deadline| self.in_time(order, own, deadline.saturating_duration_since(now)))
+    }
+
+    /// Whether an order of `own` row-steps can be done within `left`. What is due before it is done first: an engine that took
+    /// what it could not finish would end with much begun and nothing done.
+    fn in_time(&self, order: &Order, own: u64, left: Duration) -> Result<(), Refusal> {
+        let flow = (order.client.clone(), order.class);
+        let tag = self.fairness.next_tag(&flow, own);
+        let before = |job: &Job| -> u64 {
+            let due = job.unfinished().filter(|picture| picture.tag <= tag);
+            due.map(|picture| job.plan.row_steps_after(picture.done)).sum()
+        };
+        let ahead: u64 = self.jobs.values().map(before).sum();
+        let [alone, estimated] = [own, ahead + own].map(|row_steps| rate::time_for(row_steps, self.pace()));
+        if estimated <= left {
+            return Ok(());
         }
+        Err(Refusal::Late { estimated, retry_after: (alone <= left).then(|| estimated - left) })
     }
 
     /// Row-steps a second by which deadlines are judged. While no order is being drawn nothing measures the denoiser, so one

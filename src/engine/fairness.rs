@@ -31,10 +31,17 @@ struct Promised {
 impl Fairness {
     /// The tag of a flow's next picture of `row_steps`.
     pub(super) fn tag(&mut self, flow: &Flow, row_steps: u64) -> f64 {
-        let promised = self.flows.entry(flow.clone()).or_insert(Promised { last: self.now, pictures: 0 });
+        let last = self.next_tag(flow, row_steps);
+        let promised = self.flows.entry(flow.clone()).or_insert(Promised { last, pictures: 0 });
         promised.pictures += 1;
-        promised.last = promised.last.max(self.now) + row_steps as f64 / flow.1.weight();
-        promised.last
+        promised.last = last;
+        last
+    }
+
+    /// The tag that a flow's last picture would have if `row_steps` more were asked for.
+    pub(super) fn next_tag(&self, flow: &Flow, row_steps: u64) -> f64 {
+        let last = self.flows.get(flow).map_or(self.now, |promised| promised.last.max(self.now));
+        last + row_steps as f64 / flow.1.weight()
     }
 
     /// A picture left, done or not.

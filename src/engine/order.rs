@@ -78,6 +78,8 @@ pub enum Refusal {
     Late {
         /// Waiting and drawing, by the measured drain rate.
         estimated: Duration,
+        /// When the queue will have become short enough; `None` where even an idle engine could not do it in time.
+        retry_after: Option<Duration>,
     },
     /// The server is shutting down.
     #[error("the server is shutting down")]

@@ -128,6 +128,7 @@ impl Inner {
 pub(super) fn retry_after(refusal: &Refusal) -> Option<Duration> {
     match refusal {
         Refusal::ClientFull { retry_after, .. } | Refusal::Full { retry_after, .. } => Some(*retry_after),
-        Refusal::Invalid(_) | Refusal::Late { .. } | Refusal::Draining | Refusal::Broken => None,
+        Refusal::Late { retry_after, .. } => *retry_after,
+        Refusal::Invalid(_) | Refusal::Draining | Refusal::Broken => None,
     }
 }
