@@ -10,7 +10,7 @@ use std::{
 use super::{
     Entry, MANIFEST, Manifest, Pack, PackError,
     files::{Files, STORE, is_hash, store},
-    hash,
+    verify::content,
 };
 
 /// What became of a component.
@@ -98,11 +98,7 @@ fn put(pack: &Pack, entry: &Entry, store: &Path) -> Result<Sharing, PackError> {
 fn check(kept: &Path, entry: &Entry) -> Result<(), PackError> {
     let mut faults = super::fault::Faults::default();
     for (name, facts) in &entry.files {
-        match hash::file(&kept.join(name)) {
-            Ok((found, _)) if found == facts.sha256 => {}
-            Ok((found, _)) => faults.add(name, format!("has SHA-256 {found}; the manifest says {}", facts.sha256)),
-            Err(error) => faults.add(name, error.to_string()),
-        }
+        content(name, &kept.join(name), facts, &mut faults);
     }
     faults.none_or(kept, ())
 }

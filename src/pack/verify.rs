@@ -1,6 +1,8 @@
 //! Whether a pack's files are what the manifest says, and its graphs compute what they computed when it was made.
 
-use super::{Component, Entry, GOLDEN, Pack, PackError, fault::Faults, golden, hash};
+use std::path::Path;
+
+use super::{Component, Entry, FileFacts, GOLDEN, Pack, PackError, fault::Faults, golden, hash};
 use crate::runtime::SessionSettings;
 
 /// How far a component's outputs are from the golden ones.
@@ -35,16 +37,21 @@ pub fn verify(
 fn hashes(pack: &Pack, faults: &mut Faults, progress: &mut impl FnMut(&str)) {
     for (path, facts) in pack.manifest().all_files() {
         progress(path);
-        match hash::file(&pack.path(path)) {
-            Ok((found, _)) if found == facts.sha256 => {}
-            Ok((found, _)) => faults.add(path, format!("has SHA-256 {found}; the manifest says {}", facts.sha256)),
-            Err(error) => faults.add(path, error.to_string()),
-        }
+        content(path, &pack.path(path), facts, faults);
     }
     for (name, entry) in &pack.manifest().components {
         if Entry::digest(&entry.files) != entry.sha256 {
             faults.add(name, "its hash in the manifest is not that of its files");
         }
+    }
+}
+
+/// Whether the file of this name has the content that the manifest says.
+pub(super) fn content(name: &str, path: &Path, facts: &FileFacts, faults: &mut Faults) {
+    match hash::file(path) {
+        Ok((found, _)) if found == facts.sha256 => {}
+        Ok((found, _)) => faults.add(name, format!("has SHA-256 {found}; the manifest says {}", facts.sha256)),
+        Err(error) => faults.add(name, error.to_string()),
     }
 }
 
