@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    Jobs, Listener, Submission, SubmitError,
+    JobState, Jobs, Listener, Submission, SubmitError,
     live::{Facts, Live},
     run::Run,
     service::Inner,
@@ -39,17 +39,22 @@ impl Jobs {
         }
     }
 
-    /// Listens to a job that is there; `None` when it was being called off and has let go of its `Idempotency-Key`.
+    /// Listens to a job that is there; `None` when it has let go of its `Idempotency-Key`, as all do that end without
+    /// a result.
     async fn attach(&self, owner: &Owner, id: JobId) -> Result<Option<Listener>, SubmitError> {
         if let Some(live) = self.inner.get(id) {
             let listener = Listener::live(&live, 0);
             if listener.is_none() {
                 live.ended().await;
             }
-            return Ok(listener);
+            // It may have ended since the look at its key. One whose end could not be stored has its key still.
+            let (state, stored) = (live.state(), self.inner.get(id).is_none());
+            let free = state.ended() && state != JobState::Completed && stored;
+            return Ok(listener.filter(|_| !free));
         }
         match self.inner.store.find_job(owner, id).await? {
-            Found::Job(record) if record.state.ended() => Ok(Some(self.replay(&record, 0).await?)),
+            Found::Job(record) if record.state == JobState::Completed => Ok(Some(self.replay(&record, 0).await?)),
+            Found::Job(record) if record.state.ended() => Ok(None),
             // Laid aside for the next start.
             Found::Job(_) if self.inner.is_draining() => Err(self.inner.draining()),
             Found::Job(_) => Err(anyhow::anyhow!("the job {id} has no end and no task").into()),
