@@ -7,20 +7,21 @@ use std::{
 };
 
 use super::{
-    Class, Delivery, EngineSettings, Failure, Load, Order, Refusal, Stage, Ticket,
+    Delivery, Failure, Load, Stage,
     fairness::Fairness,
-    job::{Job, Phase, Picture},
-    rate::{self, Rate},
+    job::{Job, Phase},
+    rate::{Finish, Rate},
 };
-use crate::pipeline::{denoise::Row, request::Plan};
+use crate::pipeline::denoise::Row;
 
 /// Everything that the engine's threads share, behind one lock.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     jobs: BTreeMap<u64, Job>,
     next: u64,
-    fairness: Fairness,
-    rate: Rate,
+    pub(super) fairness: Fairness,
+    pub(super) rate: Rate,
+    pub(super) finish: Finish,
     draining: bool,
     /// A thread ended early: nothing will be drawn any more.
     broken: bool,
@@ -39,82 +40,6 @@ pub(super) struct Taken {
 }
 
 impl Book {
-    /// Admits an order or says why not.
-    pub(super) fn admit(
-        &mut self,
-        order: Order,
-        plan: Arc<Plan>,
-        settings: &EngineSettings,
-        now: Instant,
-    ) -> Result<Ticket, Refusal> {
-        if self.broken {
-            return Err(Refusal::Broken);
-        }
-        if self.draining {
-            return Err(Refusal::Draining);
-        }
-        let each = plan.row_steps_after(0);
-        self.room(&order, each * order.request.count as u64, settings, now)?;
-        let (delivery, ticket) = Delivery::new(order.request.count, plan.calls(), order.deadline);
-        let flow = (order.client.clone(), order.class);
-        let picture = |_| Picture { tag: self.fairness.tag(&flow, each), done: 0, row: None };
-        let pictures = (0..order.request.count).map(picture).collect();
-        let delivery = Arc::new(delivery);
-        let job =
-            Job { order, flow, plan, delivery, admitted: now, started: false, phase: Phase::Unprepared, pictures };
-        self.jobs.insert(self.next, job);
-        self.next += 1;
-        Ok(ticket)
-    }
-
-    /// An order larger than a limit is taken when nothing else waits: the limits bound the wait, not the work.
-    fn room(&self, order: &Order, own: u64, settings: &EngineSettings, now: Instant) -> Result<(), Refusal> {
-        let of_client = |job: &&Job| job.order.client == order.client;
-        let sum = |jobs: &mut dyn Iterator<Item = &Job>| jobs.map(Job::row_steps).sum::<u64>();
-        let waiting = sum(&mut self.jobs.values().filter(of_client));
-        let limit = settings.max_queue_per_client;
-        if waiting > 0 && waiting + own > limit {
-            let retry_after = self.rate.time_for((waiting + own).saturating_sub(limit));
-            return Err(Refusal::ClientFull { waiting, limit, retry_after });
-        }
-        let bulk = |job: &&Job| job.order.class == Class::Bulk;
-        let of_bulk = || (sum(&mut self.jobs.values().filter(bulk)), settings.max_queue_bulk);
-        let whole = (sum(&mut self.jobs.values()), settings.max_queue);
-        for (waiting, limit) in (order.class == Class::Bulk).then(of_bulk).into_iter().chain([whole]) {
-            if waiting > 0 && waiting + own > limit {
-                let retry_after = self.rate.time_for((waiting + own).saturating_sub(limit));
-                return Err(Refusal::Full { waiting, limit, retry_after });
-            }
-        }
-        order.deadline.map_or(Ok(()), |deadline| self.in_time(order, own, deadline.saturating_duration_since(now)))
-    }
-
-    /// Whether an order of `own` row-steps can be done within `left`. What is due before it is done first: an engine that took
-    /// what it could not finish would end with much begun and nothing done.
-    fn in_time(&self, order: &Order, own: u64, left: Duration) -> Result<(), Refusal> {
-        let flow = (order.client.clone(), order.class);
-        let tag = self.fairness.next_tag(&flow, own);
-        let before = |job: &Job| -> u64 {
-            let due = job.unfinished().filter(|picture| picture.tag <= tag);
-            due.map(|picture| job.plan.row_steps_after(picture.done)).sum()
-        };
-        let ahead: u64 = self.jobs.values().map(before).sum();
-        let [alone, estimated] = [own, ahead + own].map(|row_steps| rate::time_for(row_steps, self.pace()));
-        if estimated <= left {
-            return Ok(());
-        }
-        Err(Refusal::Late { estimated, retry_after: (alone <= left).then(|| estimated - left) })
-    }
-
-    /// Row-steps a second by which deadlines are judged. While no order is being drawn nothing measures the denoiser, so one
-    /// slow spell would refuse for ever what could be done in time: the fastest call tells then what cannot be done at all.
-    fn pace(&self) -> Option<f64> {
-        match self.jobs.values().any(|job| job.started) {
-            true => self.rate.per_second(),
-            false => self.rate.fastest(),
-        }
-    }
-
     /// The job to prepare next, if the denoiser is likely to want it soon: fewer than `rows` prepared rows are due before.
     pub(super) fn next_unprepared(&mut self, rows: usize) -> Option<u64> {
         self.sweep(Instant::now());
@@ -130,6 +55,26 @@ impl Book {
             }
             number
         })
+    }
+
+    /// A new job comes last.
+    pub(super) fn enter(&mut self, job: Job) {
+        self.jobs.insert(self.next, job);
+        self.next += 1;
+    }
+
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values()
+    }
+
+    /// Jobs by their numbers, those that came first first.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (u64, &Job)> {
+        self.jobs.iter().map(|(&number, job)| (number, job))
+    }
+
+    /// Whether an order has had a call of the denoiser.
+    pub(super) fn is_drawing(&self) -> bool {
+        self.jobs.values().any(|job| job.started)
     }
 
     pub(super) fn job(&self, number: u64) -> Option<&Job> {
@@ -251,6 +196,10 @@ impl Book {
 
     pub(super) fn drain(&mut self) {
         self.draining = true;
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
     }
 
     pub(super) fn is_broken(&self) -> bool {

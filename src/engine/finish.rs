@@ -18,7 +18,14 @@ use crate::pipeline::{PipelineError, decode::Decoder, safety::SafetyChecker};
 #[derive(Debug)]
 pub(super) enum Work {
     /// A picture whose latent is done.
-    Picture { delivery: Arc<Delivery>, picture: usize, seed: u32, latent: Vec<f32>, shape: [usize; 3] },
+    Picture {
+        delivery: Arc<Delivery>,
+        picture: usize,
+        seed: u32,
+        latent: Vec<f32>,
+        shape: [usize; 3],
+        denoised: Instant,
+    },
     /// A preview of an estimated latent.
     Look { delivery: Arc<Delivery>, picture: usize, number: usize, latent: Vec<f32>, shape: [usize; 3] },
 }
@@ -40,9 +47,12 @@ pub(super) fn run(shared: &Shared, work: &Receiver<Work>, mut finisher: Finisher
                 let image = finisher.palette.paint(&latent, shape);
                 delivery.tell(Event::Preview { picture, number, image });
             }
-            Work::Picture { delivery, picture, seed, latent, shape } if !delivery.is_over() => {
+            Work::Picture { delivery, picture, seed, latent, shape, denoised } if !delivery.is_over() => {
                 match finisher.in_time(&delivery, &latent, shape) {
-                    Ok(image) => delivery.picture(Event::Picture { picture, seed, image }),
+                    Ok(image) => {
+                        delivery.picture(Event::Picture { picture, seed, image });
+                        shared.book().finish.record(denoised.elapsed());
+                    }
                     Err(failure) => delivery.fail(failure),
                 }
             }
@@ -52,15 +62,15 @@ pub(super) fn run(shared: &Shared, work: &Receiver<Work>, mut finisher: Finisher
 }
 
 impl Finisher {
-    /// The picture, unless its deadline passed while it waited: decoding may take as long as several steps.
+    /// The picture, unless its deadline passes while it waits or is decoded: that may take as long as several steps.
     fn in_time(&mut self, delivery: &Delivery, latent: &[f32], shape: [usize; 3]) -> Result<Option<RgbImage>, Failure> {
-        if let Some(late) = delivery.overdue(Instant::now()) {
-            return Err(late);
-        }
-        self.picture(delivery, latent, shape).map_err(|error| {
+        let late = || delivery.overdue(Instant::now());
+        late().map_or(Ok(()), Err)?;
+        let picture = self.picture(delivery, latent, shape).map_err(|error| {
             tracing::error!(%error, "a picture could not be decoded");
             Failure::Runtime(error.to_string())
-        })
+        })?;
+        late().map_or(Ok(picture), Err)
     }
 
     /// The picture; `None` where the safety checker flags it. One a call, so that it does not depend on what else is decoded.

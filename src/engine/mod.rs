@@ -1,15 +1,17 @@
 //! Many requests, one denoiser: rows of different requests share each call of the UNet.
 //!
-//! An [`Order`] passes four files: [`Engine::submit`] writes it into the `book` (admission, fairness, deadlines);
+//! An [`Order`] passes four files: [`Engine::submit`] writes it into the `book` (by `admission`: limits, fairness, deadlines);
 //! `prepare` makes its text features and first latents; `steps` batches the rows that are due, whatever their timesteps,
 //! schedulers, guidance scales and step counts, and steps each by its own schedule; `finish` decodes beside the loop.
 //! Each of the last three is a thread that owns its sessions. Whoever ordered hears [`Event`]s through a [`Ticket`]; dropping it
 //! takes the order's rows out before the next call.
 
+mod admission;
 mod book;
 mod delivery;
 mod fairness;
 mod finish;
+mod forecast;
 mod guard;
 mod job;
 mod order;

@@ -47,13 +47,36 @@ impl Rate {
 
     /// How long so many row-steps take by the mean; nothing is known before the first call.
     pub(super) fn time_for(&self, row_steps: u64) -> Duration {
-        time_for(row_steps, self.per_second())
+        time_for(row_steps as f64, self.per_second())
     }
 }
 
 /// How long so many row-steps take at this rate; no time where none is known.
-pub(super) fn time_for(row_steps: u64, rate: Option<f64>) -> Duration {
-    rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(row_steps as f64 / rate))
+pub(super) fn time_for(row_steps: f64, rate: Option<f64>) -> Duration {
+    rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(row_steps / rate))
+}
+
+/// How long a denoised picture takes until it is handed over, its wait for the decoder included: a running mean, and the least.
+#[derive(Debug, Default)]
+pub(super) struct Finish(Option<(Duration, Duration)>);
+
+impl Finish {
+    /// A picture took so long.
+    pub(super) fn record(&mut self, took: Duration) {
+        let (mean, least) = self.0.unwrap_or((took, took));
+        let took_at_most = took.min(mean.mul_f64(SLOWEST));
+        self.0 = Some((mean.mul_f64(1.0 - NEWEST) + took_at_most.mul_f64(NEWEST), least.min(took)));
+    }
+
+    /// No time before the first.
+    pub(super) fn mean(&self) -> Duration {
+        self.0.map_or(Duration::ZERO, |(mean, _)| mean)
+    }
+
+    /// No time before the first.
+    pub(super) fn least(&self) -> Duration {
+        self.0.map_or(Duration::ZERO, |(_, least)| least)
+    }
 }
 
 #[cfg(test)]
@@ -100,5 +123,17 @@ mod tests {
         let mut rate = measured(3);
         (0..500).for_each(|_| rate.record(16, 100 * CALL));
         assert!((rate.fastest().expect("measured") - 160.0).abs() < 1e-6, "{rate:?}");
+    }
+
+    #[test]
+    fn a_slow_decoder_moves_the_mean_and_not_the_least() {
+        let mut finish = Finish::default();
+        assert_eq!((finish.mean(), finish.least()), (Duration::ZERO, Duration::ZERO));
+        finish.record(CALL);
+        (0..60).for_each(|_| finish.record(3 * CALL));
+        assert_eq!(finish.least(), CALL);
+        assert!((finish.mean().as_secs_f64() - 0.3).abs() < 0.01, "{finish:?}");
+        finish.record(Duration::from_secs(600));
+        assert!(finish.mean() < Duration::from_secs(1), "{finish:?}");
     }
 }

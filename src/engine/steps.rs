@@ -69,7 +69,8 @@ fn look(shared: &Shared, taken: &Taken, latent: Vec<f32>) -> Option<Work> {
 
 fn picture(taken: Taken, delivery: Arc<super::Delivery>) -> Work {
     let (picture, shape, seed) = (taken.picture, taken.row.shape(), taken.row.seed());
-    Work::Picture { delivery, picture, seed, latent: taken.row.into_latent(), shape }
+    let denoised = Instant::now();
+    Work::Picture { delivery, picture, seed, latent: taken.row.into_latent(), shape, denoised }
 }
 
 #[cfg(test)]

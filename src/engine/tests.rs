@@ -106,7 +106,9 @@ fn a_picture_whose_deadline_passed_before_it_was_decoded_is_late() {
         delivery.report().progress = (calls, calls);
         let delivery = Arc::new(delivery);
         let latent = latent.clone();
-        orders.send(finish::Work::Picture { delivery, picture: 0, seed: 0, latent, shape }).expect("room");
+        orders
+            .send(finish::Work::Picture { delivery, picture: 0, seed: 0, latent, shape, denoised: Instant::now() })
+            .expect("room");
         ticket
     });
     drop(orders);

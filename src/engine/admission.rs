@@ -1,0 +1,139 @@
+//! Whether an order is taken, and behind whom: queues are bounded, and what was promised is kept.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Class, Delivery, EngineSettings, Order, Refusal, Ticket,
+    book::Book,
+    fairness::Flow,
+    forecast::{self, Promise, Waiting},
+    job::{Job, Phase, Picture},
+    rate,
+};
+use crate::pipeline::request::Plan;
+
+impl Book {
+    /// Admits an order or says why not.
+    pub(super) fn admit(
+        &mut self,
+        order: Order,
+        plan: Arc<Plan>,
+        settings: &EngineSettings,
+        now: Instant,
+    ) -> Result<Ticket, Refusal> {
+        if self.is_broken() {
+            return Err(Refusal::Broken);
+        }
+        if self.is_draining() {
+            return Err(Refusal::Draining);
+        }
+        let (each, count) = (plan.row_steps_after(0), order.request.count);
+        let flow = (order.client.clone(), order.class);
+        self.room(&order, &flow, each * count as u64, settings)?;
+        let from = self.place(&order, &flow, &plan, settings.max_rows, now)?;
+        let (delivery, ticket) = Delivery::new(count, plan.calls(), order.deadline);
+        let picture = |_| Picture { tag: self.fairness.tag(&flow, each, from), done: 0, row: None };
+        let pictures = (0..count).map(picture).collect();
+        let delivery = Arc::new(delivery);
+        let phase = Phase::Unprepared;
+        self.enter(Job { order, flow, plan, delivery, admitted: now, started: false, phase, pictures });
+        Ok(ticket)
+    }
+
+    /// An order larger than a limit is taken when nothing else waits: the limits bound the wait, not the work.
+    fn room(&self, order: &Order, flow: &Flow, own: u64, settings: &EngineSettings) -> Result<(), Refusal> {
+        let sum = |wanted: &dyn Fn(&Job) -> bool| self.jobs().filter(|job| wanted(job)).map(Job::row_steps).sum();
+        let over = |waiting: u64, limit: u64| {
+            (waiting > 0 && waiting + own > limit).then(|| (waiting + own).saturating_sub(limit))
+        };
+        let (waiting, limit) = (sum(&|job| job.order.client == order.client), settings.max_queue_per_client);
+        if let Some(excess) = over(waiting, limit) {
+            // Its own work drains by its own share.
+            let retry_after = self.rate.time_for(excess).div_f64(self.fairness.share(flow));
+            return Err(Refusal::ClientFull { waiting, limit, retry_after });
+        }
+        let of_bulk = || (sum(&|job| job.order.class == Class::Bulk), settings.max_queue_bulk);
+        let whole = (sum(&|_| true), settings.max_queue);
+        for (waiting, limit) in (order.class == Class::Bulk).then(of_bulk).into_iter().chain([whole]) {
+            if let Some(excess) = over(waiting, limit) {
+                return Err(Refusal::Full { waiting, limit, retry_after: self.rate.time_for(excess) });
+            }
+        }
+        Ok(())
+    }
+
+    /// From which virtual time an order's pictures count: as early as is fair, unless that would make late what was admitted
+    /// to be in time. Refuses what would be late there itself. An engine that took what it cannot finish would end with much
+    /// begun and nothing done.
+    fn place(&self, order: &Order, flow: &Flow, plan: &Plan, most: usize, now: Instant) -> Result<f64, Refusal> {
+        let Some(pace) = self.pace() else { return Ok(0.0) };
+        let finishing = self.finishing();
+        let left = |deadline: Instant| deadline.saturating_duration_since(now).saturating_sub(finishing);
+        let promises = self.promises(order.class, |deadline| left(deadline).as_secs_f64() * pace);
+        if promises.is_empty() && order.deadline.is_none() {
+            return Ok(0.0);
+        }
+        let row_steps = plan.row_steps_after(0);
+        let kind = (plan.latent, order.deterministic);
+        let own = |from: f64| -> Vec<Waiting> {
+            let tags = self.fairness.tags(flow, row_steps, from).take(order.request.count);
+            tags.map(|tag| Waiting { job: u64::MAX, tag, calls: plan.calls(), row_steps, kind }).collect()
+        };
+        let waiting: Vec<Waiting> = self.waiting().collect();
+        let (from, end) = forecast::place(&waiting, &promises, most, own);
+        let Some(within) = order.deadline.map(left) else { return Ok(from) };
+        let alone = forecast::place(&[], &[], most, own).1;
+        let [alone, estimated] = [alone, end].map(|rows| rate::time_for(rows, Some(pace)));
+        if estimated <= within {
+            return Ok(from);
+        }
+        let retry_after = (alone <= within).then(|| estimated - within);
+        Err(Refusal::Late { estimated: estimated + finishing, retry_after })
+    }
+
+    /// What was promised to whoever has an order first in line: a client's backlog holds nobody up, nor does bulk work hold up
+    /// who waits at a screen.
+    fn promises(&self, newcomer: Class, within: impl Fn(Instant) -> f64) -> Vec<Promise> {
+        let mut seen: HashSet<&Flow> = HashSet::new();
+        let first = self.numbered().filter(|(_, job)| seen.insert(&job.flow) && job.flow.1 <= newcomer);
+        let promise = |(job, first): (u64, &Job)| {
+            let tag = first.unfinished().map(|picture| picture.tag).max_by(f64::total_cmp)?;
+            Some(Promise { job, tag, within: within(first.order.deadline?) })
+        };
+        first.filter_map(promise).collect()
+    }
+
+    /// Pictures that are not denoised.
+    fn waiting(&self) -> impl Iterator<Item = Waiting> {
+        self.numbered().flat_map(|(number, job)| {
+            job.unfinished().map(move |picture| Waiting {
+                job: number,
+                tag: picture.tag,
+                calls: job.plan.calls() - picture.done,
+                row_steps: job.plan.row_steps_after(picture.done),
+                kind: (job.plan.latent, job.order.deterministic),
+            })
+        })
+    }
+
+    /// Row-steps a second by which deadlines are judged. While no order is being drawn nothing measures the denoiser, so one
+    /// slow spell would refuse for ever what could be done in time: the fastest call tells then what cannot be done at all.
+    pub(super) fn pace(&self) -> Option<f64> {
+        match self.is_drawing() {
+            true => self.rate.per_second(),
+            false => self.rate.fastest(),
+        }
+    }
+
+    /// How long a denoised picture takes to be handed over; of the quickest one while none is drawn, as [`Self::pace`].
+    fn finishing(&self) -> Duration {
+        match self.is_drawing() {
+            true => self.finish.mean(),
+            false => self.finish.least(),
+        }
+    }
+}
