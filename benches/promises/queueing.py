@@ -1,6 +1,7 @@
 """Overload, deadlines, and clients that leave: rows 11 to 13 of the promises."""
 
 import asyncio
+import dataclasses
 import random
 import time
 
@@ -23,29 +24,30 @@ QUEUE = "4000"
 def overload(setting):
     with watch.serving(setting, "--engine-max-queue", QUEUE) as server:
         server.draw()
-        asks = load.asks(setting.count(96), MIX, 1)
-        calm = load.measure(server.url, lambda client: load.closed_loop(client, asks, CLIENTS), 60)
-        throughput, usual = len(calm.good()) / calm.seconds, row_steps(calm) / calm.seconds
+
+        def calm(asks):
+            return load.measure(server.url, lambda client: load.closed_loop(client, asks, CLIENTS), 60)
+
+        usual = calm(load.asks(setting.count(96), MIX, 1))
+        throughput = len(usual.good()) / usual.seconds
         asks = load.asks(setting.count(480), MIX, 2)
         rushed = load.measure(server.url, lambda client: load.open_loop(client, asks, OVERLOAD * throughput, 3), 60, PATIENCE_SECONDS)
         server.wait_until_idle()
-        alive = server.draw().status_code == 200
+        # The same work without overload: short requests are likelier to be taken, and cost more by the step. Under other
+        # prompts, whose text features are not known yet.
+        again = calm([dataclasses.replace(ask, prompt=f"{ask.prompt} again") for ask, answer in zip(asks, rushed.answers) if answer.status == 200])
     refused = [answer for answer in rushed.answers if answer.status in (429, 503)]
     waits = [answer.seconds for answer in refused]
     p99 = watch.quantile(waits, 0.99) if waits else 0.0
     told = all(answer.retry_after for answer in refused)
-    share = row_steps(rushed) / rushed.seconds / usual
-    yield f"work done in time for {len(rushed.answers)} requests at {OVERLOAD:g}× of {throughput:.1f}/s, against without overload", f"{share:.1%}", "95 %", share >= 0.95
+    good, afterwards = len(rushed.good()), len(again.good())
+    share = again.seconds / rushed.seconds
+    yield f"pictures in time for {len(rushed.answers)} requests at {OVERLOAD:g}× of {throughput:.1f}/s, against the same {good} without overload", f"{share:.1%}", "95 %", share >= 0.95
     yield f"p99 of {len(refused)} refusals", f"{p99 * 1e3:.0f} ms", "50 ms", p99 <= 0.05
     counts = {status: sum(answer.status == status for answer in rushed.answers) for status in sorted({answer.status for answer in rushed.answers})}
     others = [status for status in counts if status not in (0, 200, 429, 503, 504)]
     yield f"answers by status (0: its client left, 504: stopped at its deadline) {counts}", f"{len(others)} others", "none", not others
-    yield "refusals with Retry-After; the server draws afterwards", f"{told}; {alive}", "all; yes", told and alive
-
-
-def row_steps(run: load.Run) -> int:
-    """Of the pictures that were answered."""
-    return sum(2 * answer.steps for answer in run.answers if answer.status == 200)
+    yield "refusals with Retry-After; pictures drawn again afterwards", f"{told}; {afterwards} of {good}", "all; all", told and afterwards == good
 
 
 def deadlines(setting):

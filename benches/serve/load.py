@@ -1,6 +1,7 @@
 """The load: what is asked for, when, and what came back. The same list of requests for every side."""
 
 import asyncio
+import http.cookiejar
 import itertools
 import random
 import resource
@@ -111,6 +112,8 @@ def measure(url: str, make_load, timeout: float, deadline: float | None = None) 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         headers = {"X-Request-Timeout": f"{deadline:g}"} if deadline else {}
         async with httpx.AsyncClient(base_url=url, timeout=deadline or timeout, limits=limits, headers=headers) as client:
+            # Without cookies every request is a client of its own: the queue is among many, not one client's.
+            client.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
             return await make_load(client)
 
     began, cpu = time.perf_counter(), own_cpu()

@@ -1,7 +1,7 @@
 //! Whether an order is taken, and behind whom: queues are bounded, and what was promised is kept.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +15,19 @@ use super::{
     rate,
 };
 use crate::pipeline::request::Plan;
+
+/// The part of a wait for others that is sure: the denoiser's speed varies from one second to the next, and who waits among many is
+/// at its mercy longer than who is drawn at once.
+const SURE: f64 = 0.75;
+
+/// Where a new order stands.
+#[derive(Debug, Default)]
+struct Place {
+    /// The virtual time from which its pictures count.
+    from: f64,
+    /// When it is to be denoised.
+    due: Option<Instant>,
+}
 
 impl Book {
     /// Admits an order or says why not.
@@ -34,13 +47,13 @@ impl Book {
         let (each, count) = (plan.row_steps_after(0), order.request.count);
         let flow = (order.client.clone(), order.class);
         self.room(&order, &flow, each * count as u64, settings)?;
-        let from = self.place(&order, &flow, &plan, settings.max_rows, now)?;
+        let Place { from, due } = self.place(&order, &flow, &plan, settings.max_rows, now)?;
         let (delivery, ticket) = Delivery::new(count, plan.calls(), order.deadline);
         let picture = |_| Picture { tag: self.fairness.tag(&flow, each, from), done: 0, row: None };
         let pictures = (0..count).map(picture).collect();
         let delivery = Arc::new(delivery);
         let phase = Phase::Unprepared;
-        self.enter(Job { order, flow, plan, delivery, admitted: now, started: false, phase, pictures });
+        self.enter(Job { order, flow, plan, delivery, admitted: now, due, started: false, phase, pictures });
         Ok(ticket)
     }
 
@@ -66,45 +79,50 @@ impl Book {
         Ok(())
     }
 
-    /// From which virtual time an order's pictures count: as early as is fair, unless that would make late what was admitted
-    /// to be in time. Refuses what would be late there itself. An engine that took what it cannot finish would end with much
-    /// begun and nothing done.
-    fn place(&self, order: &Order, flow: &Flow, plan: &Plan, most: usize, now: Instant) -> Result<f64, Refusal> {
-        let Some(pace) = self.pace() else { return Ok(0.0) };
-        let finishing = self.finishing();
-        let left = |deadline: Instant| deadline.saturating_duration_since(now).saturating_sub(finishing);
-        let promises = self.promises(order.class, |deadline| left(deadline).as_secs_f64() * pace);
+    /// Where an order's pictures stand: as early as is fair, unless that would make late what was admitted to be in time.
+    /// Refuses what would be late there itself. An engine that took what it cannot finish would end with much begun and
+    /// nothing done.
+    fn place(&self, order: &Order, flow: &Flow, plan: &Plan, most: usize, now: Instant) -> Result<Place, Refusal> {
+        let Some(pace) = self.pace() else { return Ok(Place::default()) };
+        let promises = self.promises(flow, |due| due.saturating_duration_since(now).as_secs_f64() * pace);
         if promises.is_empty() && order.deadline.is_none() {
-            return Ok(0.0);
+            return Ok(Place::default());
         }
-        let row_steps = plan.row_steps_after(0);
-        let kind = (plan.latent, order.deterministic);
+        let (row_steps, kind) = (plan.row_steps_after(0), (plan.latent, order.deterministic));
         let own = |from: f64| -> Vec<Waiting> {
             let tags = self.fairness.tags(flow, row_steps, from).take(order.request.count);
             tags.map(|tag| Waiting { job: u64::MAX, tag, calls: plan.calls(), row_steps, kind }).collect()
         };
         let waiting: Vec<Waiting> = self.waiting().collect();
         let (from, end) = forecast::place(&waiting, &promises, most, own);
-        let Some(within) = order.deadline.map(left) else { return Ok(from) };
-        let alone = forecast::place(&[], &[], most, own).1;
-        let [alone, estimated] = [alone, end].map(|rows| rate::time_for(rows, Some(pace)));
-        if estimated <= within {
-            return Ok(from);
+        let Some(deadline) = order.deadline else { return Ok(Place { from, due: None }) };
+        let finishing = self.finishing();
+        let left = deadline.saturating_duration_since(now).saturating_sub(finishing);
+        let [alone, end] = [forecast::end(&own(0.0), most), end].map(|rows| rate::time_for(rows, Some(pace)));
+        let waiting = end.saturating_sub(alone);
+        let may_wait = left.saturating_sub(alone).mul_f64(SURE);
+        if alone <= left && waiting <= may_wait {
+            return Ok(Place { from, due: Some(now + alone + may_wait) });
         }
-        let retry_after = (alone <= within).then(|| estimated - within);
-        Err(Refusal::Late { estimated: estimated + finishing, retry_after })
+        let retry_after = (alone <= left).then(|| waiting.saturating_sub(may_wait));
+        Err(Refusal::Late { estimated: alone + waiting.div_f64(SURE) + finishing, retry_after })
     }
 
-    /// What was promised to whoever has an order first in line: a client's backlog holds nobody up, nor does bulk work hold up
-    /// who waits at a screen.
-    fn promises(&self, newcomer: Class, within: impl Fn(Instant) -> f64) -> Vec<Promise> {
-        let mut seen: HashSet<&Flow> = HashSet::new();
-        let first = self.numbered().filter(|(_, job)| seen.insert(&job.flow) && job.flow.1 <= newcomer);
-        let promise = |(job, first): (u64, &Job)| {
-            let tag = first.unfinished().map(|picture| picture.tag).max_by(f64::total_cmp)?;
-            Some(Promise { job, tag, within: within(first.order.deadline?) })
+    /// What was promised, as far as a flow's next order has to respect it: a client's second order may be passed by who has none
+    /// yet, its third by who has one, and bulk work by who waits at a screen. So a backlog holds nobody up.
+    fn promises(&self, newcomer: &Flow, within: impl Fn(Instant) -> f64) -> Vec<Promise> {
+        let own = self.jobs().filter(|job| job.flow == *newcomer).count();
+        let mut places: HashMap<&Flow, usize> = HashMap::new();
+        let respected = self.numbered().filter(|(_, job)| {
+            let place = places.entry(&job.flow).or_default();
+            *place += 1;
+            *place <= own + 1 && job.flow.1 <= newcomer.1
+        });
+        let promise = |(number, job): (u64, &Job)| {
+            let tag = job.unfinished().map(|picture| picture.tag).max_by(f64::total_cmp)?;
+            Some(Promise { job: number, tag, within: within(job.due?) })
         };
-        first.filter_map(promise).collect()
+        respected.filter_map(promise).collect()
     }
 
     /// Pictures that are not denoised.

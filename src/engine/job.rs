@@ -16,6 +16,8 @@ pub(super) struct Job {
     pub(super) plan: Arc<Plan>,
     pub(super) delivery: Arc<Delivery>,
     pub(super) admitted: Instant,
+    /// When it is to be denoised, by its deadline: no newcomer may delay it beyond.
+    pub(super) due: Option<Instant>,
     pub(super) started: bool,
     pub(super) phase: Phase,
     pub(super) pictures: Vec<Picture>,

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// Weight of the newest call in the running mean.
-const NEWEST: f64 = 0.1;
+/// Seconds of the denoiser's work that the running mean looks back on, as far as that is between ten calls and fifty: a forecast
+/// of some seconds needs a mean of some seconds, and ten calls of a slow denoiser say enough.
+const HORIZON: f64 = 5.0;
+const MOST_WEIGHT: f64 = 0.1;
+const LEAST_WEIGHT: f64 = 0.02;
 /// A call that takes more than this many times what the mean expects counts as that: one page fault storm must not rule the
 /// mean for fifty calls. A denoiser that really became slower gets there within a few calls, as the mean itself moves.
 const SLOWEST: f64 = 8.0;
@@ -31,8 +34,9 @@ impl Rate {
             // Small calls are slower by the row: a call may take at least as long as others do.
             seconds = seconds.min(SLOWEST * (rows / rate).max(self.seconds));
         }
-        self.rows += NEWEST * (rows - self.rows);
-        self.seconds += NEWEST * (seconds - self.seconds);
+        let newest = (self.seconds / HORIZON).clamp(LEAST_WEIGHT, MOST_WEIGHT);
+        self.rows += newest * (rows - self.rows);
+        self.seconds += newest * (seconds - self.seconds);
     }
 
     /// The mean; `None` before the first call.
@@ -65,7 +69,7 @@ impl Finish {
     pub(super) fn record(&mut self, took: Duration) {
         let (mean, least) = self.0.unwrap_or((took, took));
         let took_at_most = took.min(mean.mul_f64(SLOWEST));
-        self.0 = Some((mean.mul_f64(1.0 - NEWEST) + took_at_most.mul_f64(NEWEST), least.min(took)));
+        self.0 = Some((mean.mul_f64(1.0 - MOST_WEIGHT) + took_at_most.mul_f64(MOST_WEIGHT), least.min(took)));
     }
 
     /// No time before the first.
@@ -98,7 +102,7 @@ mod tests {
         (0..50).for_each(|_| rate.record(16, CALL));
         let seconds = rate.time_for(320).as_secs_f64();
         assert!((seconds - 2.0).abs() < 1e-6, "{seconds}");
-        (0..50).for_each(|_| rate.record(16, 2 * CALL));
+        (0..200).for_each(|_| rate.record(16, 2 * CALL));
         assert!((rate.per_second().expect("measured") - 80.0).abs() < 1.0);
     }
 
