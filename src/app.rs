@@ -25,7 +25,7 @@ use crate::{
     metrics::Metrics,
     pack::Pack,
     runtime::Device,
-    settings::Settings,
+    settings::{ServerSettings, Settings},
     store::Store,
 };
 
@@ -116,7 +116,7 @@ impl Starting {
         let listener = TcpListener::bind(address).with_context(|| {
             format!("cannot listen on {address}; is another server there? Choose another with --listen ADDRESS:PORT")
         })?;
-        bound_writing(&listener, Duration::from_secs(settings.server.write_timeout))?;
+        bound_writing(&listener, &settings.server)?;
         let meanwhile = meanwhile(listener.try_clone()?)?;
         Ok(Self { settings, store, keys, listener, meanwhile })
     }
@@ -144,12 +144,16 @@ impl Starting {
 }
 
 /// Connections whose other end takes nothing for so long are cut by the system; actix would keep them, and their answers, for ever.
-/// They inherit it from the listener.
-fn bound_writing(listener: &TcpListener, timeout: Duration) -> std::io::Result<()> {
+/// And the system takes no more of an answer than it may leave unsent. They inherit both from the listener.
+fn bound_writing(listener: &TcpListener, settings: &ServerSettings) -> std::io::Result<()> {
     #[cfg(target_os = "linux")]
-    socket2::SockRef::from(listener).set_tcp_user_timeout(Some(timeout))?;
+    {
+        let socket = socket2::SockRef::from(listener);
+        socket.set_tcp_user_timeout(Some(Duration::from_secs(settings.write_timeout)))?;
+        socket.set_tcp_notsent_lowat(settings.unsent)?;
+    }
     #[cfg(not(target_os = "linux"))]
-    let _ = (listener, timeout);
+    let _ = (listener, settings);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The OpenAPI document: generated from the handlers, with the bounds of the server that serves it.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpResponse, get, http::header::ContentType, web};
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::{
     Modify, OpenApi,
@@ -129,9 +130,15 @@ fn intervals(schemas: &mut Value) {
     *field = json!({"type": "string", "description": description, "pattern": pattern, "example": "[0.1, 0.9]"});
 }
 
-/// The document that is served.
+/// The document as it is served: every answer shares its bytes.
 #[derive(Debug, Clone)]
-pub(super) struct Served(pub(super) Value);
+pub(super) struct Served(Bytes);
+
+impl Served {
+    pub(super) fn new(document: &Value) -> Self {
+        Self(document.to_string().into())
+    }
+}
 
 /// This document
 #[utoipa::path(
@@ -141,7 +148,7 @@ pub(super) struct Served(pub(super) Value);
 )]
 #[get("/openapi.json")]
 pub(crate) async fn served(document: web::Data<Served>) -> HttpResponse {
-    HttpResponse::Ok().json(&document.0)
+    HttpResponse::Ok().content_type(ContentType::json()).body(document.0.clone())
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub(crate) fn application(
     App::new()
         .app_data(state)
         .app_data(web::Data::new(fallback::Paths::of(document)))
-        .app_data(web::Data::new(document::Served(document.clone())))
+        .app_data(web::Data::new(document::Served::new(document)))
         .configure(fallback::configure)
         .into_utoipa_app()
         .configure(routes)

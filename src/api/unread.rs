@@ -8,42 +8,53 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use actix_web::{
     Error, HttpMessage,
-    body::MessageBody,
+    body::{BodySize, MessageBody},
     dev::{Payload, ServiceRequest, ServiceResponse},
     error::PayloadError,
     middleware::Next,
-    rt,
 };
 use bytes::Bytes;
 use futures_util::Stream;
 
-/// How long an unread body is held: an answer's head is on its way in less.
-const HELD: Duration = Duration::from_secs(1);
-
-/// Lends the request's body to whoever reads it, and holds it for a moment if it was not read to its end.
+/// Lends the request's body to whoever reads it, and holds it until the answer has gone out if it was not read to its end.
 pub(super) async fn hold(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let payload = request.take_payload();
-    if matches!(payload, Payload::None) {
-        return next.call(request).await;
+    let held = match payload {
+        Payload::None => None,
+        payload => {
+            let body = Rc::new(Body { payload: RefCell::new(payload), ended: Cell::new(false) });
+            request.set_payload(Payload::Stream { payload: Box::pin(Lent(body.clone())) });
+            Some(body)
+        }
+    };
+    let answer = next.call(request).await?;
+    let held = held.filter(|body| !body.ended.get());
+    Ok(answer.map_body(|_, answer| Answer { answer: Box::pin(answer), _held: held }))
+}
+
+/// An answer, with the request's body that nobody read.
+struct Answer<B> {
+    answer: Pin<Box<B>>,
+    _held: Option<Rc<Body>>,
+}
+
+impl<B: MessageBody> MessageBody for Answer<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
     }
-    let body = Rc::new(Body { payload: RefCell::new(payload), ended: Cell::new(false) });
-    request.set_payload(Payload::Stream { payload: Box::pin(Lent(body.clone())) });
-    let answer = next.call(request).await;
-    if !body.ended.get() {
-        rt::spawn(async move {
-            rt::time::sleep(HELD).await;
-            drop(body);
-        });
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, B::Error>>> {
+        self.answer.as_mut().poll_next(context)
     }
-    answer
 }
 
 struct Body {

@@ -78,6 +78,17 @@ pub struct ServerSettings {
         value_name = "SECONDS"
     )]
     pub write_timeout: u64,
+    /// Bytes of answers that the system takes for a connection before it has sent them: who asks for much and reads nothing has no
+    /// more made for it
+    #[arg(
+        id = "server.unsent",
+        long = "server-unsent",
+        env = "PLAUDIT_SERVER_UNSENT",
+        default_value_t = 128 << 10,
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1024..)
+    )]
+    pub unsent: u32,
     /// Seconds that an idle connection stays open
     #[arg(
         id = "server.keep_alive",
