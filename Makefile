@@ -38,8 +38,9 @@ lint: ## Formatting, clippy and docs, warnings as errors
 deny: ## Licences and duplicate dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources
 
-dist: setup ## An archive that runs without Rust or Python: binary, ONNX Runtime, pack, licences (then: scripts/test-dist.sh)
+dist: setup ## An archive that runs without Rust or Python: binary, ONNX Runtime, pack, licences; tried in an empty root
 	@bash scripts/dist.sh
+	@bash scripts/test-dist.sh
 
 bench: setup ## The figures of the README (PYTHON, OPTIMUM_PYTHON: see benches/run.sh)
 	@bash benches/run.sh

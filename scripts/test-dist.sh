@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Unpacks the archive of `make dist` into an empty root that has the C library and nothing else (no shell, no Rust, no Python),
-# and there asks the doctor and draws a picture. Without the right to change root: the same with an empty environment.
+# and there asks the doctor, draws a picture, serves another over HTTP, and stops. Without the right to change root: the same with an empty environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 archive=$(ls target/dist/plaudit-*.tar.* 2>/dev/null | head -n 1)
 [ -n "$archive" ] || { echo "test-dist: no archive in target/dist; run: make dist" >&2; exit 1; }
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+server=
+trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$root"' EXIT
 mkdir -p "$root/opt/plaudit" "$root/tmp" "$root/work"
 tar -xf "$archive" -C "$root/opt/plaudit" --strip-components=1
 
@@ -31,11 +32,12 @@ choose() {
   return 0
 }
 
+# In a subshell, which it replaces.
 inside() {
   if [ ${#own_root[@]} -gt 0 ]; then
-    "${own_root[@]}" sh -c "$enter" "$root" "$@"
+    exec "${own_root[@]}" sh -c "$enter" "$root" "$@"
   else
-    (cd "$root/work" && env -i PATH=/nowhere "$root/opt/plaudit/bin/plaudit" "$@")
+    cd "$root/work" && exec env -i PATH=/nowhere "$root/opt/plaudit/bin/plaudit" "$@"
   fi
 }
 
@@ -48,10 +50,29 @@ else
   echo "test-dist: NO root of its own could be had here; an empty environment instead"
   out=$root/work
 fi
-inside --version
-inside doctor --data "$out/data" --listen 127.0.0.1:0
-inside generate "two blue stars on the beach" --seed 7 --steps 8 -o "$out/out"
+(inside --version)
+(inside doctor --data "$out/data" --listen 127.0.0.1:0)
+(inside generate "two blue stars on the beach" --seed 7 --steps 8 -o "$out/out")
 picture=$(find "$root/work/out" -name '*.png' -size +0 | head -n 1)
 [ -n "$picture" ] || { echo "test-dist: FAILED, no picture was drawn" >&2; exit 1; }
 [ "$(head -c 4 "$picture" | tail -c 3)" = PNG ] || { echo "test-dist: FAILED, $picture is no PNG" >&2; exit 1; }
-echo "test-dist: passed, $(basename "$picture") was drawn"
+
+# The server shares this machine's network; curl asks from outside of its root.
+port=$(( 20000 + RANDOM % 10000 ))
+(inside serve --data "$out/data" --listen "127.0.0.1:$port" >"$root/work/log" 2>&1) &
+server=$!
+for _ in $(seq 60); do
+  curl -sf "http://127.0.0.1:$port/readyz" >/dev/null && break
+  kill -0 "$server" 2>/dev/null || { cat "$root/work/log" >&2; echo "test-dist: FAILED, the server ended" >&2; exit 1; }
+  sleep 0.5
+done
+asked='{"prompt": "two blue stars on the beach", "num_inference_steps": 8, "seed": 7}'
+answer=$(curl -sS -H 'content-type: application/json' -d "$asked" "http://127.0.0.1:$port/v1/images/generations")
+kill -TERM "$server"
+wait "$server" || { cat "$root/work/log" >&2; echo "test-dist: FAILED, the server did not stop well" >&2; exit 1; }
+grep -q $'\x1b' "$root/work/log" && { echo "test-dist: FAILED, the log has terminal colours in a file" >&2; exit 1; }
+case $answer in
+  *'"b64_json":"iVBORw0KGgo'*) ;;
+  *) echo "test-dist: FAILED, it served no picture: ${answer:0:300}" >&2; exit 1 ;;
+esac
+echo "test-dist: passed, $(basename "$picture") was drawn and another was served"

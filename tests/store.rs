@@ -366,7 +366,7 @@ async fn the_ballast_takes_the_bytes_that_it_is_told_to() -> Result<()> {
     Ok(())
 }
 
-/// A directory on a disk of its own, where the system lets a test mount one.
+/// A directory on a disk of its own. scripts/test.sh leaves the test out, and says so, where the system lets nobody mount one.
 const SMALL_DISK: &str = "PLAUDIT_TEST_SMALL_DISK";
 
 #[test]
@@ -379,10 +379,6 @@ fn on_a_full_disk_the_ballast_makes_room_for_the_end_of_a_job() -> Result<()> {
         command.args(own_mounts).arg(mount).arg(folder.path()).arg(program).args(arguments);
         command.env(SMALL_DISK, folder.path()).output()
     };
-    if !inside(Path::new("true"), &[]).is_ok_and(|tried| tried.status.success()) {
-        eprintln!("skipped: this system lets no test mount a small disk");
-        return Ok(());
-    }
     let arguments = ["--exact", "inside_a_small_disk", "--ignored", "--nocapture"];
     let done = inside(&std::env::current_exe()?, &arguments)?;
     let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);

@@ -89,3 +89,9 @@ pub(crate) fn explain(error: &anyhow::Error) -> String {
         _ => format!("{said}: {cause}"),
     })
 }
+
+/// Whether log lines may be coloured: for a terminal, unless NO_COLOR says otherwise; never for a file or a journal.
+pub(crate) fn colours() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}

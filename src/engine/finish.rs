@@ -9,6 +9,7 @@ use image::RgbImage;
 
 use super::{
     Delivery, Event, Failure, Stage,
+    guard::alone,
     preview::Palette,
     shared::{CrashPoint, Shared},
 };
@@ -41,14 +42,19 @@ pub(super) struct Finisher {
 /// Works until the engine stops. What nobody waits for is dropped before it costs anything.
 pub(super) fn run(shared: &Shared, work: &Receiver<Work>, mut finisher: Finisher) {
     while let Ok(work) = work.recv() {
-        shared.pass(CrashPoint::Finish);
         match work {
             Work::Look { delivery, picture, number, latent, shape } if !delivery.is_over() => {
-                let image = finisher.palette.paint(&latent, shape);
-                delivery.tell(Event::Preview { picture, number, image });
+                match alone(|| Ok(finisher.palette.paint(&latent, shape))) {
+                    Ok(image) => delivery.tell(Event::Preview { picture, number, image }),
+                    Err(failure) => delivery.fail(failure),
+                }
             }
             Work::Picture { delivery, picture, seed, latent, shape, denoised } if !delivery.is_over() => {
-                match finisher.in_time(&delivery, &latent, shape) {
+                let made = alone(|| {
+                    shared.pass(CrashPoint::Finish);
+                    finisher.in_time(&delivery, &latent, shape)
+                });
+                match made {
                     Ok(image) => {
                         delivery.picture(Event::Picture { picture, seed, image });
                         shared.book().finish.record(denoised.elapsed());

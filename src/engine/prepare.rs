@@ -6,6 +6,7 @@ use moka::sync::Cache;
 
 use super::{
     Failure, Order, Stage,
+    guard::alone,
     shared::{CrashPoint, Shared},
 };
 use crate::pipeline::{
@@ -35,9 +36,15 @@ pub(super) fn run(shared: &Arc<Shared>, mut preparer: Preparer) {
     while let Some(number) = shared.wait_for(|book| book.next_unprepared(shared.settings.max_rows)) {
         let job = shared.book().job(number).map(|job| (job.order.clone(), job.plan.clone(), job.delivery.clone()));
         let Some((order, plan, delivery)) = job else { continue };
-        shared.pass(CrashPoint::Prepare);
         let began = Instant::now();
-        match preparer.rows(&order, &plan) {
+        let rows = alone(|| {
+            shared.pass(CrashPoint::Prepare);
+            preparer.rows(&order, &plan).map_err(|error| {
+                tracing::error!(%error, "a request could not be prepared");
+                Failure::Runtime(error.to_string())
+            })
+        });
+        match rows {
             Ok((rows, tokens)) => {
                 let mut report = delivery.report();
                 report.warnings = request::warnings(&tokens);
@@ -45,10 +52,7 @@ pub(super) fn run(shared: &Arc<Shared>, mut preparer: Preparer) {
                 drop(report);
                 shared.book().ready(number, rows);
             }
-            Err(error) => {
-                tracing::error!(%error, "a request could not be prepared");
-                shared.book().fail([number], &Failure::Runtime(error.to_string()));
-            }
+            Err(failure) => shared.book().fail([number], &failure),
         }
         shared.announce();
     }

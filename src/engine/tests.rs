@@ -35,20 +35,30 @@ fn failure(mut ticket: Ticket) -> Option<Failure> {
 }
 
 #[test]
-fn a_thread_that_panics_fails_every_order_and_takes_no_more() {
-    for point in [CrashPoint::Prepare, CrashPoint::Steps, CrashPoint::Finish] {
+fn a_denoiser_that_panics_fails_every_order_and_takes_no_more() {
+    let engine = engine();
+    *engine.shared.crash.lock().expect("the point") = Some(CrashPoint::Steps);
+    let tickets = [order(2, 2), order(900, 1)].map(|order| engine.submit(order));
+    for ticket in tickets.into_iter().flatten() {
+        let failure = failure(ticket);
+        assert!(matches!(failure, Some(Failure::Runtime(_))), "{failure:?}");
+    }
+    assert!(engine.is_broken());
+    let refused = engine.submit(order(2, 1));
+    assert!(matches!(refused, Err(Refusal::Broken)), "{refused:?}");
+    assert_eq!((engine.load().waiting, engine.load().running), (0, 0));
+}
+
+#[test]
+fn an_order_whose_own_work_panics_fails_alone() {
+    for point in [CrashPoint::Prepare, CrashPoint::Finish] {
         let engine = engine();
-        // One that every thread works on, one that only the denoiser does.
         *engine.shared.crash.lock().expect("the point") = Some(point);
-        let tickets = [order(2, 2), order(900, 1)].map(|order| engine.submit(order));
-        for ticket in tickets.into_iter().flatten() {
-            let failure = failure(ticket);
-            assert!(matches!(failure, Some(Failure::Runtime(_))), "{point:?}: {failure:?}");
-        }
-        assert!(engine.is_broken(), "{point:?}");
-        let refused = engine.submit(order(2, 1));
-        assert!(matches!(refused, Err(Refusal::Broken)), "{point:?}: {refused:?}");
-        assert_eq!((engine.load().waiting, engine.load().running), (0, 0), "{point:?}");
+        let failure = failure(engine.submit(order(2, 2)).expect("room"));
+        assert!(matches!(failure, Some(Failure::Runtime(_))), "{point:?}: {failure:?}");
+        *engine.shared.crash.lock().expect("the point") = None;
+        assert!(!engine.is_broken(), "{point:?}");
+        assert_eq!(self::failure(engine.submit(order(2, 1)).expect("room")), None, "{point:?}: the next is drawn");
     }
 }
 
