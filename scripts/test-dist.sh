@@ -7,7 +7,7 @@ archive=$(ls target/dist/plaudit-*.tar.* 2>/dev/null | head -n 1)
 [ -n "$archive" ] || { echo "test-dist: no archive in target/dist; run: make dist" >&2; exit 1; }
 root=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null; rm -rf "$root"' EXIT
+trap '[ -z "$server" ] || kill -KILL "$server" 2>/dev/null || true; rm -rf "$root"' EXIT
 mkdir -p "$root/opt/plaudit" "$root/tmp" "$root/work"
 tar -xf "$archive" -C "$root/opt/plaudit" --strip-components=1
 
@@ -70,6 +70,7 @@ asked='{"prompt": "two blue stars on the beach", "num_inference_steps": 8, "seed
 answer=$(curl -sS -H 'content-type: application/json' -d "$asked" "http://127.0.0.1:$port/v1/images/generations")
 kill -TERM "$server"
 wait "$server" || { cat "$root/work/log" >&2; echo "test-dist: FAILED, the server did not stop well" >&2; exit 1; }
+server=
 grep -q $'\x1b' "$root/work/log" && { echo "test-dist: FAILED, the log has terminal colours in a file" >&2; exit 1; }
 case $answer in
   *'"b64_json":"iVBORw0KGgo'*) ;;

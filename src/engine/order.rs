@@ -117,7 +117,7 @@ pub enum Failure {
     /// Whoever asked cancelled it or went away.
     #[error("cancelled")]
     Cancelled,
-    /// The runtime failed; the message is for the log and the caller.
+    /// The runtime failed, or a panic did; the message is for the log. Who asked over HTTP hears only that the server failed.
     #[error("{0}")]
     Runtime(String),
 }
