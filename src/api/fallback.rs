@@ -22,7 +22,9 @@ impl Paths {
         let paths = document["paths"].as_object().into_iter().flatten();
         let path = |(path, operations): (&String, &Value)| {
             let methods = operations.as_object().into_iter().flatten().map(|(method, _)| method.to_uppercase());
-            (ResourceDef::new(path.as_str()), methods.collect::<Vec<_>>().join(", "))
+            // A document cannot say that a name may have slashes, as those of Hugging Face do.
+            let pattern = if path == "/models/{id}" { "/models/{id:.+}" } else { path };
+            (ResourceDef::new(pattern), methods.collect::<Vec<_>>().join(", "))
         };
         Self(paths.map(path).collect())
     }

@@ -54,6 +54,8 @@ async fn a_method_that_is_not_there_is_answered_with_those_that_are() {
     assert_eq!(allow(answer), "GET, DELETE");
     let answer = app.ask(Method::DELETE, "/v1/jobs").send().await.expect("an answer");
     assert_eq!(allow(answer), "GET, POST");
+    let answer = app.ask(Method::DELETE, "/models/stabilityai/stable-diffusion").send().await.expect("an answer");
+    assert_eq!((answer.status().as_u16(), allow(answer)), (405, "POST".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
