@@ -127,3 +127,27 @@ fn a_picture_whose_deadline_passed_before_it_was_decoded_is_late() {
     assert_eq!(failure(late), Some(Failure::Deadline { done: calls, total: calls }));
     assert_eq!(failure(early), None);
 }
+
+#[test]
+fn a_newcomer_does_not_make_late_what_was_admitted_to_be_in_time() {
+    let engine = engine();
+    let settings = EngineSettings { max_rows: 2, ..EngineSettings::default() };
+    let (mut book, now) = (book::Book::default(), Instant::now());
+    // A hundred rows a second.
+    book.rate.record(2, Duration::from_millis(20));
+    let mut admit = |client: &str, steps, seconds: Option<f64>| {
+        let deadline = seconds.map(|seconds| now + Duration::from_secs_f64(seconds));
+        let order = Order { client: client.into(), deadline, ..order(steps, 1) };
+        let plan = Arc::new(engine.planner.plan(&order.request).expect("a plan"));
+        let ticket = book.admit(order, plan, &settings, now)?;
+        Ok::<_, Refusal>((ticket, book.jobs().last().expect("it is there").tag()))
+    };
+    // Alone it takes 2 s; of the rest it counts on three quarters.
+    let promised = admit("promised", 100, Some(2.4)).expect("in time");
+    let first = admit("first", 10, None).expect("room");
+    let second = admit("second", 10, None).expect("room");
+    assert!(first.1 < promised.1, "there is time for one short order");
+    assert!(second.1 > promised.1, "and not for another");
+    let late = admit("third", 10, Some(2.0)).err();
+    assert!(matches!(late, Some(Refusal::Late { retry_after: Some(_), .. })), "behind them it would be late: {late:?}");
+}
