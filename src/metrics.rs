@@ -23,12 +23,14 @@ pub struct Metrics {
     pub request_seconds: HistogramVec,
     /// From admission to the first preview.
     pub first_preview_seconds: Histogram,
-    /// Time in a stage, a request each: `text`, `steps`, `decode`, `safety`, `encode`.
+    /// Time in a stage, a request each: `text`, `steps`, `decode`, `safety`, `reward`, `encode`.
     pub stage_seconds: HistogramVec,
     /// Rows of a call of the denoiser, padding left out.
     pub step_rows: Histogram,
     /// Rows computed only to fill a batch.
     pub padding_rows_total: IntCounter,
+    /// Mean reward of the pictures shown less that of all candidates, a best-of request each.
+    pub reward_uplift: Histogram,
     /// Orders that ended early, by cause: `client`, `disconnect`, `deadline`, `shutdown`.
     pub cancelled_total: IntCounterVec,
     /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `broken`,
@@ -41,6 +43,8 @@ pub struct Metrics {
 /// Seconds from a millisecond to ten minutes.
 const SECONDS: [f64; 16] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
+/// Differences of probabilities; below zero where chance chose.
+const UPLIFT: [f64; 10] = [-0.25, -0.1, 0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8];
 /// Rows of a batch.
 const ROWS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
@@ -115,6 +119,10 @@ impl Metrics {
             padding_rows_total: kept(
                 r,
                 IntCounter::with_opts(opts("padding_rows_total", "Rows computed only to fill a batch")),
+            )?,
+            reward_uplift: kept(
+                r,
+                Histogram::with_opts(buckets("reward_uplift", "Reward gained by choosing the best of N", &UPLIFT)),
             )?,
             cancelled_total: kept(
                 r,

@@ -44,6 +44,7 @@ fn order(request: Request) -> Order {
         class: Class::Interactive,
         deadline: None,
         previews: 0,
+        optional: 0,
         deterministic: false,
     }
 }

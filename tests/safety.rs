@@ -56,6 +56,7 @@ fn order() -> Order {
         class: Class::Interactive,
         deadline: None,
         previews: 0,
+        optional: 0,
         deterministic: false,
     }
 }
@@ -87,10 +88,11 @@ fn brightness(image: &RgbImage) -> f32 {
 async fn withheld(engine: &Arc<Engine>, metrics: &Metrics) -> Result<(Vec<bool>, u64)> {
     let data = tempfile::tempdir()?;
     let store = Store::open(data.path()).await?;
-    let jobs = Jobs::open(store, engine.clone(), metrics.clone(), JobSettings::default()).await?;
+    let jobs = Jobs::open(store, engine.clone(), metrics.clone(), None, JobSettings::default()).await?;
     let submission = Submission {
         owner: Owner::session("alice"),
         order: order(),
+        choosing: None,
         format: ImageFormat::Png,
         keep: false,
         rater: None,

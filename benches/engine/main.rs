@@ -143,7 +143,7 @@ async fn follow(arguments: &Arguments, engine: &Engine, stream: usize) -> Result
         };
         let client = format!("client {stream}").into();
         let (class, deadline) = (Class::Interactive, None);
-        let order = Order { request, client, class, deadline, previews: 0, deterministic: false };
+        let order = Order { request, client, class, deadline, previews: 0, optional: 0, deterministic: false };
         let mut ticket = engine.submit(order)?;
         while let Some(event) = ticket.next().await {
             if let Event::Failed(failure) = event {

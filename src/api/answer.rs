@@ -26,9 +26,9 @@ pub(crate) struct Images {
     pub(crate) model_version: String,
     /// `name@hash` of what judged
     pub(crate) reward_version: Option<String>,
-    /// In the order of their seeds
+    /// In the order of their seeds; with `best_of` the best first
     pub(crate) data: Vec<Image>,
-    /// Candidates that were drawn
+    /// Candidates that were drawn in full: fewer than `best_of` where the deadline, a threshold or a quick look ended it
     pub(crate) candidates_completed: usize,
     /// What the caller should know though it is no error
     pub(crate) warnings: Vec<String>,
@@ -48,9 +48,9 @@ pub(crate) struct Image {
     pub(crate) image_id: String,
     /// Its generator's seed
     pub(crate) seed: u32,
-    /// How much it is likely to please
+    /// How much it is likely to please: the probability of a thumbs-up; null where nothing here can tell
     pub(crate) reward: Option<f64>,
-    /// Its place by reward
+    /// Its place by reward among all candidates, from 1; in a stream only with `best_of`
     pub(crate) rank: Option<u32>,
     /// Lets its holder vote on it
     pub(crate) feedback_token: Option<String>,
@@ -83,8 +83,8 @@ pub(crate) async fn images(
         id,
         model: result.model.clone(),
         model_version: result.model_version.clone(),
-        reward_version: None,
-        candidates_completed: data.len(),
+        reward_version: result.reward_version.clone(),
+        candidates_completed: result.candidates,
         data,
         warnings: result.warnings.iter().cloned().chain(withheld(&result.images)).collect(),
     })
@@ -108,8 +108,8 @@ impl Image {
             withheld: made.withheld.then_some("safety"),
             image_id: made.id.to_string(),
             seed: made.seed,
-            reward: None,
-            rank: None,
+            reward: made.reward.map(f64::from),
+            rank: made.rank,
             feedback_token: None,
             revised_prompt: None,
         }

@@ -58,6 +58,7 @@ pub(super) fn bounded(document: &Document, rules: &Rules) -> serde_json::Result<
     for request in ["GenerationRequest", "EditRequest"] {
         let fields = &mut schemas[request]["properties"];
         fields["n"]["maximum"] = rules.max_pictures.into();
+        fields["best_of"]["maximum"] = rules.best_of.max.into();
         fields["num_inference_steps"]["maximum"] = rules.max_steps.into();
         fields["size"]["pattern"] = sizes(rules).into();
     }

@@ -11,9 +11,9 @@ use super::{ApiError, Code, fields::Fields};
 use crate::{
     domain::Owner,
     engine::{Class, ModelFacts, Order},
-    jobs::{ImageFormat, Submission},
+    jobs::{Choosing, ImageFormat, Pruning, Submission, optional},
     pipeline::{Request, Start, schedule::SchedulerKind},
-    settings::LimitSettings,
+    settings::{BestOfSettings, LimitSettings},
 };
 
 /// Characters of a prompt at most: OpenAI's own bound.
@@ -49,14 +49,27 @@ pub(crate) struct Rules {
     pub(crate) max_steps: u32,
     /// Pixels.
     pub(crate) max_side: usize,
+    pub(crate) judge: Judge,
+    pub(crate) best_of: BestOfSettings,
+}
+
+/// What can tell candidates apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// The pack has no CLIP.
+    Nothing,
+    /// CLIP alone.
+    Clip,
+    /// A reward.
+    Reward,
 }
 
 impl Rules {
-    pub(crate) fn new(model: &ModelFacts, limits: &LimitSettings) -> Self {
+    pub(crate) fn new(model: &ModelFacts, limits: &LimitSettings, judge: Judge, best_of: &BestOfSettings) -> Self {
         let (width, height) = model.size;
         let twice = 2 * width.max(height);
         let max_side = if limits.max_side == 0 { twice } else { limits.max_side as usize };
-        Self { model: model.clone(), max_pictures: limits.max_pictures, max_steps: limits.max_steps, max_side }
+        Self { model: model.clone(), max_pictures: limits.max_pictures, max_steps: limits.max_steps, max_side, judge, best_of: best_of.clone() }
     }
 
     /// Whether the pack can draw this size here.
@@ -102,6 +115,7 @@ impl Rules {
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) request: Request,
+    pub(crate) choosing: Option<Choosing>,
     pub(crate) format: ImageFormat,
     pub(crate) delivery: Delivery,
     pub(crate) stream: bool,
@@ -123,20 +137,28 @@ impl Wanted {
         };
         let start = picture.map(|image| Start { image: Arc::new(image), strength });
         let (rater, user) = (fields.text("rater")?, fields.text("user")?);
+        let mut request = request(&mut fields, start, rules)?;
+        let choosing = choosing(&mut fields, &mut request, rules)?;
+        let mut warnings = without_effect(&mut fields)?;
+        let mut previews = fields.integer("partial_images", 0, MOST_PREVIEWS)?.unwrap_or(0) as usize;
+        if choosing.is_some() && std::mem::take(&mut previews) > 0 {
+            warnings.push("partial_images has no effect with best_of: which picture is shown is known at the end".into());
+        }
         let wanted = Self {
-            request: request(&mut fields, start, rules)?,
+            request,
+            choosing,
             format: fields.choice("output_format", &FORMATS)?.unwrap_or_default(),
             delivery: fields
                 .choice("response_format", &[("b64_json", Delivery::Base64), ("url", Delivery::Url)])?
                 .unwrap_or(Delivery::Base64),
             stream: fields.flag("stream")?.unwrap_or(false),
-            previews: fields.integer("partial_images", 0, MOST_PREVIEWS)?.unwrap_or(0) as usize,
+            previews,
             keep: fields.flag("keep")?.unwrap_or(false),
             class: fields.choice("priority", &[("interactive", Class::Interactive), ("bulk", Class::Bulk)])?,
             deterministic: fields.flag("deterministic")?.unwrap_or(false),
             rater: rater.or(user),
             model: rules.model(fields.text("model")?)?,
-            warnings: without_effect(&mut fields)?,
+            warnings,
         };
         fields.finish()?;
         Ok(wanted)
@@ -145,6 +167,7 @@ impl Wanted {
     /// What the job service takes.
     pub(super) fn into_submission(self, owner: Owner, client: Arc<str>, ask: Ask) -> Submission {
         let order = Order {
+            optional: optional(self.request.count, self.choosing.as_ref()),
             request: self.request,
             client,
             class: self.class.unwrap_or(ask.class),
@@ -155,6 +178,7 @@ impl Wanted {
         Submission {
             owner,
             order,
+            choosing: self.choosing,
             format: self.format,
             keep: self.keep,
             rater: self.rater,
@@ -223,6 +247,38 @@ fn request(fields: &mut Fields, start: Option<Start>, rules: &Rules) -> Result<R
     })
 }
 
+/// How the request's pictures are chosen, if there are more candidates than pictures; the request then draws all of them.
+fn choosing(fields: &mut Fields, request: &mut Request, rules: &Rules) -> Result<Option<Choosing>, ApiError> {
+    let most = request.count;
+    let candidates = fields.integer("best_of", 1, u64::from(rules.best_of.max))?.map(|count| count as usize);
+    let threshold = fields.number("reward_threshold", 0.0, 1.0)?.map(|threshold| threshold as f32);
+    if threshold.is_some() && rules.judge != Judge::Reward {
+        return Err(ApiError::invalid("reward_threshold", "there is no reward here; see --scoring-reward"));
+    }
+    let candidates = match (candidates, threshold) {
+        (None, None) => return Ok(None),
+        // A threshold alone: as many candidates as it takes.
+        (None, Some(_)) => most.max(rules.best_of.max as usize),
+        (Some(candidates), _) => most.max(candidates),
+    };
+    if candidates == most {
+        return Ok(None);
+    }
+    if rules.judge == Judge::Nothing {
+        let message = format!("{} has no CLIP: nothing here can tell which picture is best", rules.model.name);
+        return Err(ApiError::invalid("best_of", message));
+    }
+    request.count = candidates;
+    Ok(Some(Choosing { most, threshold, random_share: rules.best_of.random_share, pruning: pruning(most, request, rules) }))
+}
+
+/// A quick look pays where it is quicker than the picture and leaves candidates out.
+fn pruning(most: usize, request: &Request, rules: &Rules) -> Option<Pruning> {
+    let survivors = most * rules.best_of.survivors as usize;
+    let steps = rules.best_of.preview_steps as usize;
+    (steps > 0 && steps < request.steps && survivors < request.count).then_some(Pruning { steps, survivors })
+}
+
 /// CLIP's own text cleaning drops NUL; stores and PNG chunks cannot hold it.
 fn prompt(fields: &mut Fields, name: &str) -> Result<Option<String>, ApiError> {
     let Some(text) = fields.text(name)? else { return Ok(None) };
@@ -282,7 +338,8 @@ mod tests {
             guidance: 5.0,
             image_to_image: true,
         };
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128 }
+        let best_of = BestOfSettings { max: 16, ..BestOfSettings::default() };
+        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Reward, best_of }
     }
 
     fn parse(value: Value) -> Result<Wanted, ApiError> {
@@ -325,13 +382,55 @@ mod tests {
             (json!({"prompt": "a", "num_inference_steps": 51}), Code::InvalidValue, "num_inference_steps"),
             (json!({"prompt": "a", "quality": 3}), Code::InvalidValue, "quality"),
             (json!({"prompt": "a", "output_compression": 101}), Code::InvalidValue, "output_compression"),
-            (json!({"prompt": "a", "best_of": 4}), Code::UnknownField, "best_of"),
+            (json!({"prompt": "a", "best_of": 17}), Code::InvalidValue, "best_of"),
+            (json!({"prompt": "a", "reward_threshold": 1.5}), Code::InvalidValue, "reward_threshold"),
             (json!({"prompt": "a", "strength": 0.5}), Code::UnknownField, "strength"),
         ];
         for (body, code, param) in cases {
             let error = parse(body.clone()).expect_err("cannot be done");
             assert_eq!((error.code(), error.envelope()["error"]["param"].as_str()), (code, Some(param)), "{body}");
         }
+    }
+
+    #[test]
+    fn the_best_of_many_are_chosen_only_where_there_is_a_choice() {
+        let choosing = |value: Value| parse(value).map(|wanted| (wanted.request.count, wanted.choosing));
+        for body in [json!({"prompt": "a"}), json!({"prompt": "a", "n": 3, "best_of": 3}), json!({"prompt": "a", "n": 3, "best_of": 2})] {
+            assert!(matches!(choosing(body.clone()), Ok((_, None))), "{body}");
+        }
+        let (count, chosen) = choosing(json!({"prompt": "a", "n": 2, "best_of": 8})).expect("a choice");
+        assert_eq!((count, chosen.map(|chosen| (chosen.most, chosen.threshold))), (8, Some((2, None))));
+        let (count, chosen) = choosing(json!({"prompt": "a", "reward_threshold": 0.5})).expect("a choice");
+        assert_eq!((count, chosen.map(|chosen| (chosen.most, chosen.threshold))), (16, Some((1, Some(0.5)))));
+    }
+
+    #[test]
+    fn who_cannot_judge_does_not_choose() {
+        let body = |field: &str, value: Value| Fields::json(json!({"prompt": "a", field: value}).as_object().cloned().unwrap_or_default());
+        for (judge, field, value) in [
+            (Judge::Nothing, "best_of", json!(4)),
+            (Judge::Nothing, "reward_threshold", json!(0.5)),
+            (Judge::Clip, "reward_threshold", json!(0.5)),
+        ] {
+            let refused = Wanted::parse(body(field, value), None, &Rules { judge, ..rules() }).expect_err("no judge");
+            assert_eq!(refused.envelope()["error"]["param"], field, "{judge:?}");
+        }
+        assert!(Wanted::parse(body("best_of", json!(4)), None, &Rules { judge: Judge::Clip, ..rules() }).is_ok());
+    }
+
+    #[test]
+    fn a_quick_look_is_taken_where_it_saves_steps() {
+        let looking = |preview_steps, body: Value| {
+            let best_of = BestOfSettings { max: 16, preview_steps, survivors: 2, ..BestOfSettings::default() };
+            let fields = Fields::json(body.as_object().cloned().unwrap_or_default());
+            let wanted = Wanted::parse(fields, None, &Rules { best_of, ..rules() }).expect("a request");
+            wanted.choosing.and_then(|choosing| choosing.pruning)
+        };
+        let body = json!({"prompt": "a", "n": 2, "best_of": 8, "num_inference_steps": 10});
+        assert_eq!(looking(5, body.clone()), Some(Pruning { steps: 5, survivors: 4 }));
+        assert_eq!(looking(0, body.clone()), None, "it is off");
+        assert_eq!(looking(10, body), None, "it is no quicker");
+        assert_eq!(looking(5, json!({"prompt": "a", "n": 2, "best_of": 4})), None, "it leaves nothing out");
     }
 
     #[test]

@@ -20,6 +20,14 @@ use crate::pipeline::request::Plan;
 /// at its mercy longer than who is drawn at once.
 const SURE: f64 = 0.75;
 
+/// The number by which a forecast knows an order that is not admitted yet.
+const NEWCOMER: u64 = u64::MAX;
+
+/// The number by which a forecast knows pictures of an order that nothing was promised about.
+fn unpromised(order: u64) -> u64 {
+    order ^ (1 << 63)
+}
+
 /// Where a new order stands.
 #[derive(Debug, Default)]
 struct Place {
@@ -90,15 +98,17 @@ impl Book {
         }
         let (row_steps, kind) = (plan.row_steps_after(0), (plan.latent, order.deterministic));
         let own = |from: f64| -> Vec<Waiting> {
-            let tags = self.fairness.tags(flow, row_steps, from).take(order.request.count);
-            tags.map(|tag| Waiting { job: u64::MAX, tag, calls: plan.calls(), row_steps, kind }).collect()
+            let tags = self.fairness.tags(flow, row_steps, from).take(order.request.count).enumerate();
+            let job = |at: usize| if at < order.needed() { NEWCOMER } else { unpromised(NEWCOMER) };
+            tags.map(|(at, tag)| Waiting { job: job(at), tag, calls: plan.calls(), row_steps, kind }).collect()
         };
         let waiting: Vec<Waiting> = self.waiting().collect();
         let (from, end) = forecast::place(&waiting, &promises, most, own);
         let Some(deadline) = order.deadline else { return Ok(Place { from, due: None }) };
         let finishing = self.finishing();
         let left = deadline.saturating_duration_since(now).saturating_sub(finishing);
-        let [alone, end] = [forecast::end(&own(0.0), most), end].map(|rows| rate::time_for(rows, Some(pace)));
+        let alone = forecast::ends(&own(0.0), most).get(&NEWCOMER).copied().unwrap_or(0.0);
+        let [alone, end] = [alone, end].map(|rows| rate::time_for(rows, Some(pace)));
         let waiting = end.saturating_sub(alone);
         let may_wait = left.saturating_sub(alone).mul_f64(SURE);
         if alone <= left && waiting <= may_wait {
@@ -119,7 +129,8 @@ impl Book {
             *place <= own + 1 && job.flow.1 <= newcomer.1
         });
         let promise = |(number, job): (u64, &Job)| {
-            let tag = job.unfinished().map(|picture| picture.tag).max_by(f64::total_cmp)?;
+            let needed = job.pictures[..job.order.needed()].iter().filter(|picture| picture.done < job.plan.calls());
+            let tag = needed.map(|picture| picture.tag).max_by(f64::total_cmp)?;
             Some(Promise { job: number, tag, within: within(job.due?) })
         };
         respected.filter_map(promise).collect()
@@ -128,8 +139,9 @@ impl Book {
     /// Pictures that are not denoised.
     fn waiting(&self) -> impl Iterator<Item = Waiting> {
         self.numbered().flat_map(|(number, job)| {
-            job.unfinished().map(move |picture| Waiting {
-                job: number,
+            let unfinished = job.pictures.iter().enumerate().filter(|(_, picture)| picture.done < job.plan.calls());
+            unfinished.map(move |(at, picture)| Waiting {
+                job: if at < job.order.needed() { number } else { unpromised(number) },
                 tag: picture.tag,
                 calls: job.plan.calls() - picture.done,
                 row_steps: job.plan.row_steps_after(picture.done),

@@ -74,11 +74,6 @@ pub(super) fn ends(pictures: &[Waiting], most: usize) -> HashMap<u64, f64> {
     ends
 }
 
-/// Rows served until all of these are denoised.
-pub(super) fn end(pictures: &[Waiting], most: usize) -> f64 {
-    ends(pictures, most).into_values().fold(0.0, f64::max)
-}
-
 /// The kind of the picture that is due first.
 fn next(kinds: &mut BTreeMap<Kind, VecDeque<Waiting>>) -> Option<(Kind, &mut VecDeque<Waiting>)> {
     let tag = |queue: &VecDeque<Waiting>| queue.front().map_or(f64::INFINITY, |first| first.tag);

@@ -68,7 +68,8 @@ impl Job {
     pub(super) fn overdue(&self, now: Instant, rate: Option<f64>) -> Option<Failure> {
         let deadline = self.order.deadline?;
         // What has not begun must be able to end in time even if it had the denoiser for itself.
-        let needed = rate.filter(|_| !self.started).map_or(0.0, |rate| self.row_steps() as f64 / rate);
+        let row_steps = self.plan.row_steps_after(0) * self.order.needed() as u64;
+        let needed = rate.filter(|_| !self.started).map_or(0.0, |rate| row_steps as f64 / rate);
         let (done, total) = self.progress();
         (now + Duration::from_secs_f64(needed) > deadline).then_some(Failure::Deadline { done, total })
     }

@@ -186,6 +186,7 @@ impl Engine {
             class: Class::Interactive,
             deadline: None,
             previews: 0,
+            optional: 0,
             deterministic: false,
         };
         let mut ticket = self.submit(order).map_err(|refusal| PipelineError::WarmUp(refusal.to_string()))?;

@@ -43,8 +43,17 @@ pub struct Order {
     pub deadline: Option<Instant>,
     /// Previews of each picture on its way, 0 to 3.
     pub previews: usize,
+    /// So many of its last pictures may be missing when the deadline comes: they are drawn if there is time.
+    pub optional: usize,
     /// Draw it in calls of its own, so that not even a GPU's choice of kernel depends on neighbours.
     pub deterministic: bool,
+}
+
+impl Order {
+    /// Pictures without which it is worthless.
+    pub(super) fn needed(&self) -> usize {
+        self.request.count.saturating_sub(self.optional).max(1)
+    }
 }
 
 /// Why an order was not taken. Nothing was computed.

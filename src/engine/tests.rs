@@ -23,6 +23,7 @@ fn order(steps: usize, count: usize) -> Order {
         class: Class::Interactive,
         deadline: None,
         previews: 0,
+        optional: 0,
         deterministic: false,
     }
 }

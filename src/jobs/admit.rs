@@ -66,7 +66,7 @@ impl Jobs {
         let inner = &self.inner;
         inner.check_room().await?;
         let live = Arc::new(Live::new(facts(JobId::new(), &submission, store::now(), 0)));
-        let (ticket, listener) = inner.take(&live, submission.order.clone())?;
+        let (ticket, listener) = inner.take(&live, submission.first())?;
         let (told, written) = oneshot::channel();
         // In a task of its own, so that a caller that stops waiting leaves no half of a job behind.
         let span = job_span(live.facts.id, &submission);
@@ -94,7 +94,7 @@ pub(super) fn facts(id: JobId, submission: &Submission, created: i64, base: u64)
         prompt: request.prompt.clone(),
         created,
         base,
-        total: request.count * request.steps,
+        total: submission.steps(),
     }
 }
 

@@ -18,6 +18,8 @@
 //! end and becomes a job of its own; a row that has ended is never changed.
 
 mod admit;
+mod best_of;
+mod draw;
 mod drain;
 mod encode;
 mod failure;
@@ -36,8 +38,9 @@ mod upkeep;
 
 pub use listener::Listener;
 pub use model::{
-    ImageFormat, JobError, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission,
+    Choosing, ImageFormat, JobError, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Pruning, Submission,
     SubmitError, UnknownName,
 };
 pub use service::Jobs;
 pub use settings::JobSettings;
+pub(crate) use stored::optional;

@@ -92,13 +92,37 @@ impl FromStr for ImageFormat {
     }
 }
 
+/// How a job's candidates become its pictures.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Choosing {
+    /// Pictures that the caller gets at most.
+    pub most: usize,
+    /// Nothing more is drawn once so many have this reward.
+    pub threshold: Option<f32>,
+    /// Probability that chance chooses, not the reward.
+    pub random_share: f64,
+    /// How candidates are sorted out before they are drawn in full.
+    pub pruning: Option<Pruning>,
+}
+
+/// A quick look at every candidate; the best are drawn in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Pruning {
+    /// Steps of the look.
+    pub steps: usize,
+    /// Candidates that are drawn in full.
+    pub survivors: usize,
+}
+
 /// A generation to be made into a job.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// Whose it is.
     pub owner: Owner,
-    /// What the engine is to draw.
+    /// What the engine is to draw: where there is a choice, all candidates.
     pub order: Order,
+    /// Which of them become the job's pictures; `None`: all.
+    pub choosing: Option<Choosing>,
     /// How pictures are coded.
     pub format: ImageFormat,
     /// Draw on when the last listener leaves, and resume after a restart.
@@ -165,6 +189,10 @@ pub struct MadeImage {
     pub format: ImageFormat,
     /// The safety checker withheld it: there are no bytes.
     pub withheld: bool,
+    /// Probability of a thumbs-up, from 0 to 1; `None` where nothing could tell.
+    pub reward: Option<f32>,
+    /// Its place by reward among the job's candidates, from 1; known at the job's end.
+    pub rank: Option<u32>,
     /// The coded picture; `None` where it was withheld, and in lists of jobs.
     pub bytes: Option<Bytes>,
 }
@@ -178,7 +206,11 @@ pub struct JobResult {
     pub model: String,
     /// `name@hash` of the pack that drew.
     pub model_version: String,
-    /// In the order of their seeds.
+    /// `name@hash` of the reward that judged.
+    pub reward_version: Option<String>,
+    /// Candidates that were drawn in full.
+    pub candidates: usize,
+    /// In the order of their seeds; where there was a choice, the best first.
     pub images: Vec<MadeImage>,
     /// What the caller should know though it is no error.
     pub warnings: Vec<String>,

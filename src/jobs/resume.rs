@@ -60,13 +60,13 @@ impl Jobs {
         let base = record.last_sequence + SEQUENCE_GAP;
         self.inner.store.restart_job(record.id, base).await?;
         let live = Arc::new(Live::new(facts(record.id, &submission, record.created, base)));
-        let (position, estimate) = self.inner.engine.estimate(&submission.order);
+        let (position, estimate) = self.inner.engine.estimate(&submission.first());
         live.admit(position, estimate);
         self.inner.add(&live);
         let span = job_span(record.id, &submission);
         let run = Run::new(self.inner.clone(), live, submission);
         // The first try here, so that jobs keep their order.
-        match self.inner.engine.submit(run.submission.order.clone()) {
+        match self.inner.engine.submit(run.submission.first()) {
             Ok(ticket) => drop(tokio::spawn(run.follow(ticket).instrument(span))),
             Err(refusal) => drop(tokio::spawn(insist(run, refusal).instrument(span))),
         }
@@ -98,7 +98,7 @@ async fn insist(run: Run, mut refusal: Refusal) {
             cause = live.stopped() => return run.stop(cause).await,
             () = tokio::time::sleep(wait.clamp(shortest, longest)) => {}
         }
-        match run.jobs.engine.submit(run.submission.order.clone()) {
+        match run.jobs.engine.submit(run.submission.first()) {
             Ok(ticket) => return run.follow(ticket).await,
             Err(again) => refusal = again,
         }

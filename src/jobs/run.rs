@@ -2,6 +2,7 @@
 //! down.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,6 +12,8 @@ use tokio::sync::oneshot;
 
 use super::{
     JobEventKind, JobFailure, JobResult, JobState, MadeImage, Submission, SubmitError,
+    best_of::{Chosen, judged},
+    draw::{Candidate, Drawing},
     encode::{self, Origin},
     live::{Live, Stop},
     log::{self, Candidates},
@@ -18,9 +21,10 @@ use super::{
     stored, trace,
 };
 use crate::{
-    domain::{ImageId, JobId},
-    engine::{Event, Failure, Stage, Ticket, Timings},
-    store::{self, Ending, ImageRecord, is_full},
+    domain::JobId,
+    engine::{Failure, Stage, Ticket, Timings},
+    selection::choose,
+    store::{self, Ending, is_full},
     traces,
 };
 
@@ -39,21 +43,28 @@ pub(super) struct Run {
     pub(super) jobs: Arc<Inner>,
     pub(super) live: Arc<Live>,
     pub(super) submission: Submission,
-    origin: Origin,
-    drawn: Vec<Drawn>,
+    pub(super) origin: Origin,
+    /// What was drawn in full; in the order of the seeds once that is over.
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) chosen: Chosen,
+    /// What is shown.
+    pub(super) drawn: Vec<Drawn>,
     /// For the trace.
-    stages: Vec<traces::Stage>,
+    pub(super) stages: Vec<traces::Stage>,
 }
 
+/// The code of a job that was not done in time.
+pub(super) const DEADLINE: &str = "deadline_exceeded";
+
 /// How a job ends.
-enum End {
+pub(super) enum End {
     Completed(Vec<String>),
     Failed(JobFailure),
     Stopped(Stop),
 }
 
 impl End {
-    fn of_error(job: JobId, error: &anyhow::Error) -> Self {
+    pub(super) fn of_error(job: JobId, error: &anyhow::Error) -> Self {
         Self::Failed(match is_full(error) {
             true => {
                 JobFailure { code: "disk_full".into(), message: format!("no room is left to keep pictures: {error}") }
@@ -62,10 +73,10 @@ impl End {
         })
     }
 
-    fn of_engine(job: JobId, failure: Failure) -> Self {
+    pub(super) fn of_engine(job: JobId, failure: Failure) -> Self {
         match failure {
             Failure::Deadline { .. } => {
-                Self::Failed(JobFailure { code: "deadline_exceeded".into(), message: failure.to_string() })
+                Self::Failed(JobFailure { code: DEADLINE.into(), message: failure.to_string() })
             }
             Failure::Runtime(detail) => Self::Failed(JobFailure::internal(job, detail)),
             // This task drops its ticket before it ends a job, so who cancelled can only be the engine on its way down.
@@ -93,7 +104,16 @@ impl Run {
             version: model.version.clone(),
             request: Arc::new(submission.order.request.clone()),
         };
-        Self { jobs, live, submission, origin, drawn: Vec::new(), stages: Vec::new() }
+        Self {
+            jobs,
+            live,
+            submission,
+            origin,
+            candidates: Vec::new(),
+            chosen: Chosen::default(),
+            drawn: Vec::new(),
+            stages: Vec::new(),
+        }
     }
 
     /// A new job: writes it down, tells whoever submitted it, and follows it to its end.
@@ -146,42 +166,35 @@ impl Run {
         self.conclude(End::Stopped(cause)).await;
     }
 
-    async fn pump(&mut self, mut ticket: Ticket) -> End {
-        let live = self.live.clone();
-        loop {
-            let event = tokio::select! {
-                biased;
-                cause = live.stopped() => return End::Stopped(cause),
-                event = ticket.next() => event,
-            };
-            let told = match event {
-                Some(Event::Started { queued }) => self.started(queued),
-                Some(Event::Progress { done, total }) => {
-                    live.push(JobEventKind::Progress { done, total });
-                    Ok(())
-                }
-                Some(Event::Preview { picture, number, image }) => self.preview(picture, number, image).await,
-                Some(Event::Picture { picture, seed, image }) => self.picture(picture, seed, image).await,
-                Some(Event::Finished { warnings, timings }) => {
-                    self.observe(&timings);
-                    return End::Completed(warnings.iter().map(ToString::to_string).collect());
-                }
-                Some(Event::Failed(failure)) => return End::of_engine(live.facts.id, failure),
-                None => return End::Failed(JobFailure::internal(live.facts.id, "the engine stopped")),
-            };
-            if let Err(error) = told {
-                return End::of_error(live.facts.id, &error);
+    async fn pump(&mut self, ticket: Ticket) -> End {
+        match self.submission.choosing.clone() {
+            Some(choosing) => self.best_of(ticket, &choosing).await,
+            None => {
+                let drawing = Drawing::default();
+                let end = self.draw(ticket, &drawing).await;
+                self.rank();
+                end
             }
         }
     }
 
-    fn started(&self, queued: Duration) -> anyhow::Result<()> {
+    /// Everything is shown; the order is by seed, and ranks tell which is best.
+    fn rank(&mut self) {
+        /// There is no choice.
+        const NO_SHARE: f64 = 0.0;
+        self.candidates.sort_by_key(|candidate| candidate.index);
+        let all = self.candidates.len();
+        let choice = choose(&judged(&self.candidates), all, NO_SHARE, false, || NO_SHARE);
+        (self.chosen.ranks, self.chosen.propensities) = (choice.ranks, choice.propensities);
+    }
+
+    pub(super) fn started(&self, queued: Duration) -> anyhow::Result<()> {
         self.jobs.metrics.queue_seconds.observe(queued.as_secs_f64());
         self.live.push(JobEventKind::Started);
         Ok(())
     }
 
-    async fn preview(&mut self, picture: usize, number: usize, image: RgbImage) -> anyhow::Result<()> {
+    pub(super) async fn preview(&mut self, picture: usize, number: usize, image: RgbImage) -> anyhow::Result<()> {
         let bytes = self.timed(encode::preview(self.submission.format, image)).await?;
         if (picture, number) == (0, 0) {
             self.jobs.metrics.first_preview_seconds.observe(self.live.admitted.elapsed().as_secs_f64());
@@ -190,64 +203,22 @@ impl Run {
         Ok(())
     }
 
-    async fn picture(&mut self, index: usize, seed: u32, image: Option<RgbImage>) -> anyhow::Result<()> {
-        let format = self.submission.format;
-        let asked = || self.submission.order.request.size.unwrap_or(self.jobs.engine.model().size);
-        let (width, height) = match &image {
-            Some(image) => image.dimensions(),
-            None => (asked().0 as u32, asked().1 as u32),
-        };
-        let bytes = match image {
-            Some(image) => Some(self.timed(encode::picture(format, seed, image, self.origin.clone())).await?),
-            None => None,
-        };
-        let withheld = bytes.is_none();
-        let made = MadeImage { id: ImageId::new(), index, seed, width, height, format, withheld, bytes };
-        self.keep(&made).await?;
-        let sequence = self.live.push(JobEventKind::Picture(made.clone()));
-        self.drawn.push(Drawn { image: made, sequence });
-        Ok(())
-    }
-
-    /// Stores a picture, so that whoever is told of it can fetch it.
-    async fn keep(&self, made: &MadeImage) -> anyhow::Result<()> {
-        let Some(bytes) = made.bytes.clone() else { return Ok(()) };
-        let model = self.jobs.engine.model();
-        let mut parameters = stored::parameters(&self.submission, model);
-        parameters["seed"] = made.seed.into();
-        let created = store::now();
-        let record = ImageRecord {
-            id: made.id,
-            job: self.live.facts.id,
-            index: made.index,
-            created,
-            expires: self.jobs.expires(created),
-            format: made.format,
-            bytes: bytes.len() as u64,
-            width: made.width,
-            height: made.height,
-            seed: made.seed,
-            model_version: model.version.clone(),
-            rater: self.submission.rater.clone(),
-            parameters,
-        };
-        self.jobs.store.add_image(&self.live.facts.owner, &record, bytes, self.jobs.settings.quota).await
-    }
-
-    async fn timed<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(super) async fn timed<T>(&mut self, work: impl Future<Output = T>) -> T {
         let began = SystemTime::now();
         let done = work.await;
         self.stages.push(traces::Stage { name: ENCODE, began, ended: SystemTime::now() });
         done
     }
 
-    fn observe(&mut self, timings: &Timings) {
+    pub(super) fn observe(&mut self, timings: &Timings) {
         // Waiting has a histogram of its own.
         let of_engine = [Stage::Text, Stage::Steps, Stage::Decode, Stage::Safety];
         let of_engine = of_engine.into_iter().filter_map(|stage| Some((stage.name(), timings.total(stage)?)));
-        let encoding =
-            self.stages.iter().map(|stage| stage.ended.duration_since(stage.began).unwrap_or_default()).sum();
-        for (stage, time) in of_engine.chain([(ENCODE, encoding)]) {
+        let mut beside: BTreeMap<&str, Duration> = BTreeMap::from([(ENCODE, Duration::ZERO)]);
+        for stage in &self.stages {
+            *beside.entry(stage.name).or_default() += stage.ended.duration_since(stage.began).unwrap_or_default();
+        }
+        for (stage, time) in of_engine.chain(beside) {
             self.jobs.metrics.stage_seconds.with_label_values(&[stage]).observe(time.as_secs_f64());
         }
         self.stages.extend(timings.0.iter().map(trace::stage));
@@ -260,7 +231,7 @@ impl Run {
         }
         let sequence = self.live.seal();
         let finished = store::now();
-        self.drawn.sort_by_key(|drawn| drawn.image.index);
+        self.settle();
         let kind = self.kind(end);
         match self.write_end(&kind, sequence, finished).await {
             Ok(()) => self.jobs.remove(self.live.facts.id),
@@ -274,6 +245,17 @@ impl Run {
         let (state, seconds) = (self.live.state().name(), self.live.admitted.elapsed().as_secs_f64());
         tracing::info!(state, seconds, "a job ended");
         self.jobs.tell_idle();
+    }
+
+    /// Ranks what is shown; without a choice, in the order of the seeds.
+    fn settle(&mut self) {
+        if self.submission.choosing.is_none() {
+            self.drawn.sort_by_key(|drawn| drawn.image.index);
+        }
+        for drawn in &mut self.drawn {
+            let at = self.candidates.iter().position(|candidate| candidate.id == drawn.image.id);
+            drawn.image.rank = at.and_then(|at| self.chosen.ranks.get(at).copied().flatten());
+        }
     }
 
     /// Leaves it to the next start of the server.
@@ -297,11 +279,13 @@ impl Run {
                 created: self.live.facts.created,
                 model: self.submission.model.clone(),
                 model_version: self.origin.version.clone(),
+                reward_version: self.jobs.reward_version(),
+                candidates: self.candidates.len(),
                 images: self.drawn.iter().map(|drawn| drawn.image.clone()).collect(),
                 warnings: self.submission.warnings.iter().cloned().chain(of_engine).collect(),
             })),
             End::Failed(failure) => {
-                if failure.code == "deadline_exceeded" {
+                if failure.code == DEADLINE {
                     count("deadline");
                 }
                 JobEventKind::Failed(failure)
@@ -329,6 +313,9 @@ impl Run {
             job: self.live.facts.id,
             state,
             drawn: &self.drawn,
+            considered: &self.candidates,
+            chosen: &self.chosen,
+            reward_version: self.jobs.reward_version(),
             finished,
         });
         let expires = self.jobs.expires(finished);

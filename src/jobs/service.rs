@@ -18,6 +18,7 @@ use crate::{
     domain::{JobId, Owner},
     engine::{Engine, Order, Ticket},
     metrics::Metrics,
+    scoring::Scorer,
     store::{Found, JobRecord, Store},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Inner {
     pub(super) store: Store,
     pub(super) engine: Arc<Engine>,
     pub(super) metrics: Metrics,
+    /// What judges, where there is anything that can.
+    pub(super) scorer: Option<Scorer>,
     pub(super) settings: JobSettings,
     roll: Mutex<Roll>,
     /// A job left the roll.
@@ -111,6 +114,11 @@ impl Inner {
         self.roll().draining = true;
     }
 
+    /// `name@hash` of what judges.
+    pub(super) fn reward_version(&self) -> Option<String> {
+        self.scorer.as_ref()?.reward_version().map(str::to_owned)
+    }
+
     /// When something that ends at a time (Unix seconds) is forgotten.
     pub(super) fn expires(&self, finished: i64) -> i64 {
         finished.saturating_add_unsigned(self.settings.ttl)
@@ -126,12 +134,14 @@ impl Jobs {
         store: Store,
         engine: Arc<Engine>,
         metrics: Metrics,
+        scorer: Option<Scorer>,
         settings: JobSettings,
     ) -> anyhow::Result<Self> {
         let inner = Arc::new(Inner {
             store,
             engine,
             metrics,
+            scorer,
             settings,
             roll: Mutex::default(),
             left: Notify::new(),
@@ -254,6 +264,7 @@ mod tests {
             class: Class::Interactive,
             deadline: None,
             previews: 0,
+            optional: 0,
             deterministic: false,
         }
     }
@@ -279,7 +290,7 @@ mod tests {
         let metrics = Metrics::new();
         let engine = Engine::start(&pack, Device::Cpu, &EngineSettings::default(), metrics.clone()).expect("an engine");
         let store = Store::open(data.path()).await.expect("a store");
-        let jobs = Jobs::open(store, engine.into(), metrics, JobSettings::default()).await.expect("jobs");
+        let jobs = Jobs::open(store, engine.into(), metrics, None, JobSettings::default()).await.expect("jobs");
         let taking = {
             // A drain begins while the job is on its way to the roll.
             let mut roll = jobs.inner.roll();

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    ImageFormat, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission, run::Drawn,
+    Choosing, ImageFormat, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission, best_of::picture_steps,
+    run::Drawn,
 };
 use crate::{
     domain::ImageId,
@@ -47,11 +48,13 @@ struct StoredRequest {
     /// Absent in what earlier versions wrote.
     #[serde(default)]
     request_id: Option<String>,
+    #[serde(default)]
+    choosing: Option<Choosing>,
 }
 
 /// The stored form of a submission.
 pub(super) fn request(submission: &Submission) -> serde_json::Result<Value> {
-    let Order { request, client, class, deadline, previews, deterministic } = &submission.order;
+    let Order { request, client, class, deadline, previews, optional: _, deterministic } = &submission.order;
     serde_json::to_value(StoredRequest {
         prompt: request.prompt.clone(),
         negative_prompt: request.negative_prompt.clone(),
@@ -73,6 +76,7 @@ pub(super) fn request(submission: &Submission) -> serde_json::Result<Value> {
         model: submission.model.clone(),
         warnings: submission.warnings.clone(),
         request_id: submission.request_id.clone(),
+        choosing: submission.choosing.clone(),
     })
 }
 
@@ -89,6 +93,7 @@ pub(super) fn submission(record: &JobRecord, start: Option<Bytes>) -> anyhow::Re
         prompt: stored.prompt,
         negative_prompt: stored.negative_prompt,
         count: stored.count,
+        picked: None,
         seed: stored.seed,
         steps: stored.steps,
         guidance: stored.guidance,
@@ -104,11 +109,13 @@ pub(super) fn submission(record: &JobRecord, start: Option<Bytes>) -> anyhow::Re
         class: stored.class,
         deadline: stored.deadline.map(|at| Instant::now() + left(at)),
         previews: stored.previews,
+        optional: optional(stored.count, stored.choosing.as_ref()),
         deterministic: stored.deterministic,
     };
     Ok(Submission {
         owner: record.owner.clone(),
         order,
+        choosing: stored.choosing,
         format: stored.format,
         keep: record.keep,
         rater: stored.rater,
@@ -119,6 +126,11 @@ pub(super) fn submission(record: &JobRecord, start: Option<Bytes>) -> anyhow::Re
         // Whoever asked before a restart has long ended its span.
         traceparent: None,
     })
+}
+
+/// Candidates that may be missing at the deadline.
+pub(crate) fn optional(count: usize, choosing: Option<&Choosing>) -> usize {
+    choosing.map_or(0, |choosing| count.saturating_sub(choosing.most))
 }
 
 fn unix() -> f64 {
@@ -132,7 +144,9 @@ pub(super) fn parameters(submission: &Submission, model: &ModelFacts) -> Value {
     json!({
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
-        "n": request.count,
+        "n": submission.choosing.as_ref().map_or(request.count, |choosing| choosing.most),
+        "best_of": submission.choosing.as_ref().map(|_| request.count),
+        "reward_threshold": submission.choosing.as_ref().and_then(|choosing| choosing.threshold),
         "seed": request.seed,
         "num_inference_steps": request.steps,
         "guidance_scale": request.guidance,
@@ -150,6 +164,11 @@ pub(super) fn parameters(submission: &Submission, model: &ModelFacts) -> Value {
 struct StoredResult {
     model: String,
     model_version: String,
+    #[serde(default)]
+    reward_version: Option<String>,
+    /// Absent in what earlier versions wrote.
+    #[serde(default)]
+    candidates: Option<usize>,
     warnings: Vec<String>,
     images: Vec<StoredImage>,
 }
@@ -163,6 +182,10 @@ struct StoredImage {
     height: u32,
     format: ImageFormat,
     withheld: bool,
+    #[serde(default)]
+    reward: Option<f32>,
+    #[serde(default)]
+    rank: Option<u32>,
     /// Of the event that told of it.
     sequence: u64,
 }
@@ -177,11 +200,15 @@ pub(super) fn result(result: &JobResult, drawn: &[Drawn]) -> serde_json::Result<
         height: image.height,
         format: image.format,
         withheld: image.withheld,
+        reward: image.reward,
+        rank: image.rank,
         sequence: *sequence,
     };
     serde_json::to_value(StoredResult {
         model: result.model.clone(),
         model_version: result.model_version.clone(),
+        reward_version: result.reward_version.clone(),
+        candidates: Some(result.candidates),
         warnings: result.warnings.clone(),
         images: drawn.iter().map(image).collect(),
     })
@@ -203,22 +230,23 @@ async fn read_result(
     let stored = StoredResult::deserialize(value).context("the stored result cannot be read")?;
     let (mut images, mut sequences) = (Vec::new(), Vec::new());
     for image in stored.images {
-        let StoredImage { id, index, seed, width, height, format, withheld, sequence } = image;
+        let StoredImage { id, index, seed, width, height, format, withheld, reward, rank, sequence } = image;
         let bytes = match bodies {
             Bodies::Load if !withheld => store.image_bytes(id).await?.map(|(_, bytes)| bytes),
             _ => None,
         };
-        images.push(MadeImage { id, index, seed, width, height, format, withheld, bytes });
+        images.push(MadeImage { id, index, seed, width, height, format, withheld, reward, rank, bytes });
         sequences.push(sequence);
     }
-    let StoredResult { model, model_version, warnings, .. } = stored;
-    Ok(Some((JobResult { created: record.created, model, model_version, images, warnings }, sequences)))
+    let StoredResult { model, model_version, reward_version, candidates, warnings, .. } = stored;
+    let (created, candidates) = (record.created, candidates.unwrap_or(images.len()));
+    Ok(Some((JobResult { created, model, model_version, reward_version, candidates, images, warnings }, sequences)))
 }
 
 /// A stored job as its owner sees it.
 pub(super) async fn view(store: &Store, record: &JobRecord, bodies: Bodies) -> anyhow::Result<JobView> {
     let stored = StoredRequest::deserialize(&record.request).context("the stored request cannot be read")?;
-    let total = stored.count * stored.steps;
+    let total = picture_steps(stored.count, stored.steps, stored.choosing.as_ref());
     Ok(JobView {
         id: record.id,
         state: record.state,
@@ -259,6 +287,7 @@ mod tests {
     use super::*;
     use crate::{
         domain::{JobId, Owner},
+        jobs::Pruning,
         pipeline::schedule::SchedulerKind,
     };
 
@@ -269,6 +298,7 @@ mod tests {
             prompt: "two blue stars".into(),
             negative_prompt: "blur".into(),
             count: 3,
+            picked: None,
             seed: u32::MAX,
             steps: 7,
             guidance: 4.3,
@@ -283,11 +313,18 @@ mod tests {
             class: Class::Bulk,
             deadline: Some(Instant::now() + Duration::from_secs(60)),
             previews: 2,
+            optional: 1,
             deterministic: true,
         };
         let submission = Submission {
             owner: Owner::session("a"),
             order,
+            choosing: Some(Choosing {
+                most: 2,
+                threshold: Some(0.5),
+                random_share: 0.1,
+                pruning: Some(Pruning { steps: 3, survivors: 2 }),
+            }),
             format: ImageFormat::Webp,
             keep: true,
             rater: Some("r".into()),
@@ -325,6 +362,8 @@ mod tests {
                     &s.order.client,
                     s.order.class,
                     s.order.previews,
+                    s.order.optional,
+                    &s.choosing,
                     s.order.deterministic,
                     s.format,
                     s.keep,

@@ -76,6 +76,9 @@ pub struct Generation {
     pub warnings: Vec<Warning>,
 }
 
+/// Who is told of estimates: after which call of the denoiser, and what pictures look like there.
+pub type Estimated<'a> = dyn FnMut(usize, Vec<RgbImage>) + 'a;
+
 /// One picture.
 #[derive(Debug)]
 pub struct Picture {
@@ -103,6 +106,22 @@ impl Pipeline {
     /// # Errors
     /// A request that this pack cannot do, or a failure of the runtime.
     pub fn run(&mut self, request: &Request, watch: &mut Watch<'_>) -> Result<Generation, PipelineError> {
+        self.run_with_estimates(request, &[], &mut |_, _| {}, watch)
+    }
+
+    /// [`Pipeline::run`], and after each of `calls` (from 1) what the pictures would be if they ended there: the decoded
+    /// estimate of the clean latent, x̂₀ = (x_t − σ_t ε) / α_t (Song et al. 2021, eq. 9). `estimated` is told the call and the
+    /// estimates of some of the pictures, in their order, until all had theirs.
+    ///
+    /// # Errors
+    /// As [`Pipeline::run`].
+    pub fn run_with_estimates(
+        &mut self,
+        request: &Request,
+        calls: &[usize],
+        estimated: &mut Estimated<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Generation, PipelineError> {
         let plan = Arc::new(self.parts.planner.plan(request)?);
         let tokens = parts::tokenize(&self.parts.tokenizer, request, &plan)?;
         let mut features = Vec::with_capacity(tokens.len());
@@ -112,7 +131,7 @@ impl Pipeline {
         let text = Arc::new(Prompted { prompt: features[0].clone(), negative: features.get(1).cloned() });
         let start = self.start(request, &plan)?;
         let mut rows: Vec<Row> = request.seeds().map(|seed| Row::new(&plan, &text, seed, start.as_ref())).collect();
-        self.denoise(&plan, &mut rows, watch)?;
+        self.denoise(&plan, &mut rows, calls, estimated, watch)?;
         let latents: Vec<&[f32]> = rows.iter().map(Row::latent).collect();
         let pixels = self.parts.decoder.decode(plan.latent, &latents)?;
         Ok(Generation { pictures: pictures(request, rows, pixels), warnings: request::warnings(&tokens) })
@@ -126,7 +145,14 @@ impl Pipeline {
     }
 
     /// Denoises all rows, as many pictures in one call as the budget of latent cells allows.
-    fn denoise(&mut self, plan: &Plan, rows: &mut [Row], watch: &mut Watch<'_>) -> Result<(), PipelineError> {
+    fn denoise(
+        &mut self,
+        plan: &Plan,
+        rows: &mut [Row],
+        calls: &[usize],
+        estimated: &mut Estimated<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), PipelineError> {
         let [_, height, width] = plan.latent;
         let most = (self.batch_cells / (height * width * plan.most_rows())).max(1);
         let mut progress = Progress { done: 0, total: plan.calls() * rows.len() };
@@ -134,8 +160,14 @@ impl Pipeline {
         let batches = rows.len().div_ceil(most).max(1);
         for rows in rows.chunks_mut(rows.len().div_ceil(batches).max(1)) {
             let mut rows: Vec<&mut Row> = rows.iter_mut().collect();
-            for _ in 0..plan.calls() {
-                self.parts.denoiser.step(&mut rows, 0, &[])?;
+            let all: Vec<usize> = (0..rows.len()).collect();
+            for call in 1..=plan.calls() {
+                let looks: &[usize] = if calls.contains(&call) { &all } else { &[] };
+                let latents = self.parts.denoiser.step(&mut rows, 0, looks)?;
+                if !latents.is_empty() {
+                    let latents: Vec<&[f32]> = latents.iter().map(Vec::as_slice).collect();
+                    estimated(call, self.parts.decoder.decode(plan.latent, &latents)?);
+                }
                 progress.done += rows.len();
                 watch(progress);
             }

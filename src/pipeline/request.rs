@@ -24,6 +24,8 @@ pub struct Request {
     pub negative_prompt: String,
     /// Number of pictures. Candidate i uses seed (seed + i) mod 2³² with a generator of its own.
     pub count: usize,
+    /// Which candidates are drawn, `count` of them; `None`: the first `count`.
+    pub picked: Option<std::sync::Arc<[u32]>>,
     /// The first picture's seed.
     pub seed: u32,
     /// Steps of the scheduler.
@@ -59,6 +61,7 @@ impl Default for Request {
             prompt: String::new(),
             negative_prompt: String::new(),
             count: 1,
+            picked: None,
             seed: 0,
             steps: STEPS,
             guidance: GUIDANCE,
@@ -73,8 +76,12 @@ impl Default for Request {
 impl Request {
     /// The seed of each picture.
     pub fn seeds(&self) -> impl Iterator<Item = u32> + use<> {
-        let seed = self.seed;
-        (0..self.count).map(move |i| seed.wrapping_add(i as u32))
+        let (seed, picked) = (self.seed, self.picked.clone());
+        let candidate = move |at: usize| match &picked {
+            Some(picked) => picked.get(at).copied().unwrap_or(at as u32),
+            None => at as u32,
+        };
+        (0..self.count).map(move |at| seed.wrapping_add(candidate(at)))
     }
 }
 

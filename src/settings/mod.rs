@@ -3,6 +3,7 @@
 //! A setting has one name in three spellings: `--engine-max-rows` = `PLAUDIT_ENGINE_MAX_ROWS` = `[engine] max_rows` in
 //! `plaudit.toml`. A flag wins over the environment, the environment over the file, the file over the default.
 
+mod best_of;
 mod cors;
 mod device;
 mod file;
@@ -13,6 +14,7 @@ mod table;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+pub use best_of::BestOfSettings;
 pub use cors::CorsSettings;
 pub use device::DeviceChoice;
 pub use file::{DEFAULT_FILE, FileError, FileSettings};
@@ -34,6 +36,8 @@ pub struct Settings {
     pub cors: CorsSettings,
     #[command(flatten)]
     pub engine: EngineSettings,
+    #[command(flatten)]
+    pub best_of: BestOfSettings,
     #[command(flatten)]
     pub jobs: JobSettings,
     #[command(flatten)]

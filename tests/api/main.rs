@@ -1,6 +1,7 @@
 //! The HTTP API over the bundled pack, as clients meet it.
 #![allow(missing_docs, unreachable_pub)]
 
+mod best_of;
 mod compat;
 mod document;
 mod edits;

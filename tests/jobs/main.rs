@@ -46,7 +46,7 @@ impl Server {
         let start = move || Engine::start(&pack, Device::Cpu, &settings_of_engine, counted);
         let engine = Arc::new(tokio::task::spawn_blocking(start).await??);
         let store = Self::store(data).await?;
-        let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings).await?;
+        let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), None, settings).await?;
         Ok(Self { store, engine, jobs, metrics })
     }
 
@@ -97,11 +97,13 @@ fn submission(steps: usize, seed: u32) -> Submission {
         class: Class::Interactive,
         deadline: None,
         previews: 0,
+        optional: 0,
         deterministic: false,
     };
     Submission {
         owner: alice(),
         order,
+        choosing: None,
         format: ImageFormat::Png,
         keep: false,
         rater: None,

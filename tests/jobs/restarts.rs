@@ -143,13 +143,13 @@ async fn a_job_that_kills_every_server_is_given_up() -> Result<()> {
     let settings = JobSettings::default();
     for start in 1..=settings.max_attempts {
         let store = Server::store(data.path()).await?;
-        let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings.clone()).await?;
+        let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), None, settings.clone()).await?;
         let state = jobs.view(&alice(), id).await?.state;
         assert!(!state.ended(), "start {start}: {state:?}");
         store.close().await;
     }
     let store = Server::store(data.path()).await?;
-    let jobs = Jobs::open(store, engine, metrics, settings).await?;
+    let jobs = Jobs::open(store, engine, metrics, None, settings).await?;
     let view = jobs.view(&alice(), id).await?;
     assert_eq!(view.failure.map(|failure| failure.code).as_deref(), Some("attempts_exhausted"));
     Ok(())

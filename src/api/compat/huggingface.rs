@@ -63,6 +63,12 @@ pub(crate) struct HuggingFaceParameters {
     /// diffusers' class, or a short name
     #[schema(value_type = Option<crate::api::images::schema::SchedulerName>)]
     scheduler: Option<String>,
+    /// Candidates, of which the best is answered
+    #[schema(minimum = 1, maximum = 32)]
+    best_of: Option<u32>,
+    /// No more candidates are drawn once one has this reward
+    #[schema(minimum = 0, maximum = 1)]
+    reward_threshold: Option<f32>,
 }
 
 /// Hugging Face: draw a picture of a text
@@ -156,6 +162,8 @@ fn translate(mut values: Map<String, Value>, rules: &Rules) -> Result<Map<String
     put(&mut wanted, "guidance_scale", given.number("guidance_scale", 0.0, MOST_GUIDANCE)?);
     put(&mut wanted, "seed", given.integer("seed", 0, i64::MAX as u64)?);
     put(&mut wanted, "scheduler", given.text("scheduler")?);
+    put(&mut wanted, "best_of", given.integer("best_of", 1, u64::from(rules.best_of.max))?);
+    put(&mut wanted, "reward_threshold", given.number("reward_threshold", 0.0, 1.0)?);
     let sides = (given.integer("width", 1, MOST_PIXELS)?, given.integer("height", 1, MOST_PIXELS)?);
     // This API has no place for a warning; the picture shows its own size.
     put_size(&mut wanted, sides, rules);

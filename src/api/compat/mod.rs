@@ -77,7 +77,9 @@ fn put(wanted: &mut Map<String, Value>, name: &str, value: Option<impl Into<Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{engine::ModelFacts, pipeline::schedule::SchedulerKind};
+    use crate::{
+        api::generation::Judge, engine::ModelFacts, pipeline::schedule::SchedulerKind, settings::BestOfSettings,
+    };
 
     pub(super) fn rules() -> Rules {
         let model = ModelFacts {
@@ -89,7 +91,8 @@ mod tests {
             guidance: 5.0,
             image_to_image: true,
         };
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128 }
+        let best_of = BestOfSettings::default();
+        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Reward, best_of }
     }
 
     #[test]

@@ -20,6 +20,12 @@ macro_rules! requests {
                 /// Number of pictures; picture i uses seed + i
                 #[schema(minimum = 1, maximum = 10)]
                 n: Option<u32>,
+                /// Candidates, of which the best `n` are answered, best first. Previews are not sent then
+                #[schema(minimum = 1, maximum = 32)]
+                best_of: Option<u32>,
+                /// No more candidates are drawn once `n` have this reward; without `best_of`, up to as many as are allowed
+                #[schema(minimum = 0, maximum = 1)]
+                reward_threshold: Option<f32>,
                 /// Width and height in pixels; `auto` is the model's own
                 #[schema(pattern = "^auto$")]
                 size: Option<String>,

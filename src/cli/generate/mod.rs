@@ -1,5 +1,6 @@
 //! `plaudit generate`: prompts in, PNG files out.
 
+mod choose;
 pub(crate) mod locate;
 mod output;
 
@@ -11,9 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use plaudit::{
     pack::Pack,
     pipeline::{Generation, Pipeline, PipelineSettings, Request, encode::Provenance, schedule::SchedulerKind},
+    runtime::SessionSettings,
     settings::DeviceChoice,
 };
 
+use choose::{Chosen, Judge};
 use output::Output;
 
 /// What `plaudit generate` is told.
@@ -30,6 +33,14 @@ pub(crate) struct Arguments {
     /// Pictures of each prompt; picture i uses seed + i
     #[arg(short, long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
+
+    /// Candidates of each prompt, of which the best N by reward are written, best first
+    #[arg(long, value_name = "CANDIDATES", value_parser = clap::value_parser!(u32).range(1..))]
+    best_of: Option<u32>,
+
+    /// The reward that chooses; by default the pack's own, or CLIP's score where it has none
+    #[arg(long, value_name = "DIR", requires = "best_of")]
+    reward: Option<PathBuf>,
 
     /// The first picture's seed, modulo 2^32; by default a random one
     #[arg(long)]
@@ -85,7 +96,7 @@ fn size(text: &str) -> Result<(usize, usize), String> {
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut requests = requests(&arguments)?;
     let mut output = Output::open(&arguments.output, arguments.sheet.as_deref())?;
-    let mut pipeline = load(&arguments)?;
+    let Loaded { mut pipeline, mut judge } = load(&arguments)?;
     let guidance = arguments.guidance.unwrap_or_else(|| pipeline.default_guidance());
     requests.iter_mut().for_each(|request| request.guidance = guidance);
     let bar = progress_bar(&pipeline, &requests)?;
@@ -95,12 +106,21 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         let drawn = draw(&mut pipeline, request, &bar)?;
         let scheduler = request.scheduler.map_or_else(|| pipeline.default_scheduler(), Ok)?;
         let provenance = Provenance { request, scheduler, version: pipeline.version() };
-        for path in output.write(&drawn.pictures, &provenance)? {
-            bar.suspend(|| println!("{}", path.display()));
+        let Some(judge) = &mut judge else {
+            for path in output.write(&drawn.pictures, &provenance)? {
+                bar.suspend(|| println!("{}", path.display()));
+            }
+            continue;
+        };
+        for Chosen { picture, rank, score } in judge.best(&request.prompt, drawn.pictures, arguments.n as usize)? {
+            let facts = format!("{} {score:.3}, rank {rank} of {}", judge.name(), request.count);
+            for path in output.write(&[picture], &provenance)? {
+                bar.suspend(|| println!("{}  {facts}", path.display()));
+            }
         }
     }
     bar.finish_and_clear();
-    if let Some(path) = output.finish(&requests)? {
+    if let Some(path) = output.finish(&requests, arguments.n as usize)? {
         println!("{}", path.display());
     }
     report(&requests, begun);
@@ -119,7 +139,7 @@ fn requests(arguments: &Arguments) -> anyhow::Result<Vec<Request>> {
     let request = |prompt| Request {
         prompt,
         negative_prompt: arguments.negative.clone(),
-        count: arguments.n as usize,
+        count: arguments.best_of.unwrap_or(0).max(arguments.n) as usize,
         seed,
         steps: arguments.steps,
         scheduler: arguments.scheduler,
@@ -135,12 +155,22 @@ fn random_seed() -> u32 {
     RandomState::new().hash_one(()) as u32
 }
 
-fn load(arguments: &Arguments) -> anyhow::Result<Pipeline> {
+/// What draws, and what chooses if there is a choice.
+struct Loaded {
+    pipeline: Pipeline,
+    judge: Option<Judge>,
+}
+
+fn load(arguments: &Arguments) -> anyhow::Result<Loaded> {
     let folder = arguments.pack.clone().map_or_else(locate::bundled_pack, Ok)?;
     let pack = Pack::open(&folder)?;
     let device = arguments.device.resolve()?;
     let settings = PipelineSettings { device, threads: arguments.threads, ..PipelineSettings::default() };
-    Ok(Pipeline::load(&pack, &settings)?)
+    let pipeline = Pipeline::load(&pack, &settings)?;
+    let chooses = arguments.best_of.is_some_and(|candidates| candidates > arguments.n);
+    let sessions = SessionSettings { device, threads: arguments.threads, ..SessionSettings::default() };
+    let judge = chooses.then(|| Judge::open(&pack, &folder, arguments.reward.as_deref(), &sessions)).transpose()?;
+    Ok(Loaded { pipeline, judge })
 }
 
 /// One tick for each call of the denoiser and picture. It is drawn on a terminal only.

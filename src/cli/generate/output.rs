@@ -56,10 +56,9 @@ impl Output {
         Ok(paths)
     }
 
-    /// Writes the contact sheet: a row for each prompt that has several pictures, else a block as square as can be.
-    pub(super) fn finish(self, requests: &[Request]) -> anyhow::Result<Option<PathBuf>> {
+    /// Writes the contact sheet: a row of `each` for each prompt that has several pictures, else a block as square as can be.
+    pub(super) fn finish(self, requests: &[Request], each: usize) -> anyhow::Result<Option<PathBuf>> {
         let Some(path) = self.sheet else { return Ok(None) };
-        let each = requests.first().map_or(1, |request| request.count);
         let square = (self.drawn.len() as f64).sqrt().ceil() as usize;
         let sheet = encode::sheet(&self.drawn.iter().collect::<Vec<_>>(), if each > 1 { each } else { square });
         let prompts: Vec<&str> = requests.iter().map(|request| request.prompt.as_str()).collect();

@@ -20,7 +20,7 @@ use crate::{
     api::{ApiError, Code, answer, body, caller::Caller, fields::Fields, generation::Wanted, submit, uploads},
     app::State,
     engine::Class,
-    jobs::{JobEventKind, Listener, MadeImage},
+    jobs::{JobEventKind, JobResult, Listener, MadeImage},
     pipeline::encode::sampler,
 };
 
@@ -117,6 +117,7 @@ struct Drawn {
     images: Vec<MadeImage>,
     warnings: Vec<String>,
     interrupted: bool,
+    reward_version: Option<String>,
 }
 
 /// As there, whoever is interrupted gets what was drawn so far.
@@ -126,13 +127,13 @@ async fn wait(state: &State, mut listener: Listener) -> Result<Drawn, ApiError> 
         match event.kind {
             JobEventKind::Picture(made) => images.push(made),
             JobEventKind::Completed(result) => {
-                let result = Arc::unwrap_or_clone(result);
-                return Ok(Drawn { images: result.images, warnings: result.warnings, interrupted: false });
+                let JobResult { images, warnings, reward_version, .. } = Arc::unwrap_or_clone(result);
+                return Ok(Drawn { images, warnings, interrupted: false, reward_version });
             }
             JobEventKind::Failed(failure) => return Err((&failure).into()),
             JobEventKind::Cancelled if !state.is_draining() => {
                 images.sort_by_key(|made| made.index);
-                return Ok(Drawn { images, warnings: Vec::new(), interrupted: true });
+                return Ok(Drawn { images, warnings: Vec::new(), interrupted: true, reward_version: None });
             }
             _ => {}
         }
@@ -155,6 +156,8 @@ fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, k
         "batch_size": translated.batch_size, "index_of_first_image": 0,
         "sd_model_name": model.name, "sd_model_hash": hash(model), "model_version": model.version,
         "image_ids": kept.iter().map(|made| made.id.to_string()).collect::<Vec<_>>(),
+        "rewards": kept.iter().map(|made| made.reward).collect::<Vec<_>>(),
+        "ranks": kept.iter().map(|made| made.rank).collect::<Vec<_>>(), "reward_version": drawn.reward_version,
         "interrupted": drawn.interrupted, "warnings": warnings,
         "version": concat!("plaudit ", env!("CARGO_PKG_VERSION")),
     })

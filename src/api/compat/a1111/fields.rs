@@ -48,6 +48,9 @@ pub(super) fn translate(values: Map<String, Value>, rules: &Rules) -> Result<Tra
         warnings.push(format!("{count} pictures were asked for; {most} are drawn at once here"));
     }
     fields.insert("n".to_owned(), count.min(most).into());
+    // Beside AUTOMATIC1111's own: the server's, under their names.
+    put(&mut fields, "best_of", given.integer("best_of", 1, u64::from(rules.best_of.max))?);
+    put(&mut fields, "reward_threshold", given.number("reward_threshold", 0.0, 1.0)?);
     if let Some(kind) = scheduler(&mut given, &mut warnings)? {
         fields.insert("scheduler".to_owned(), kind.name().into());
     }

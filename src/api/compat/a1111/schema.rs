@@ -47,6 +47,12 @@ macro_rules! requests {
                 sampler_index: Option<String>,
                 /// `Karras` has an effect with DPM++ 2M
                 scheduler: Option<String>,
+                /// Not AUTOMATIC1111's: candidates, of which the best pictures are answered
+                #[schema(minimum = 1, maximum = 32)]
+                best_of: Option<u32>,
+                /// Not AUTOMATIC1111's: no more candidates are drawn once enough have this reward
+                #[schema(minimum = 0, maximum = 1)]
+                reward_threshold: Option<f32>,
                 /// Leave the pictures out of the answer
                 send_images: Option<bool>,
             }

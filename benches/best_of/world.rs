@@ -1,0 +1,154 @@
+//! Prompts, their candidates in full, quick looks and early estimates, each with its reward.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressStyle};
+use plaudit::{
+    pack::Pack,
+    pipeline::{Pipeline, PipelineSettings, Request},
+    runtime::SessionSettings,
+    scoring::{ClipModel, RewardHead, RewardPack},
+};
+use plaudit_training::{
+    judges::ReportJudge,
+    miniature::{
+        grammar::{Category, Object, Scene},
+        rate::{judge, observe},
+    },
+    random::Random,
+};
+
+use crate::{
+    Arguments,
+    table::{self, Candidate, Prompt},
+};
+
+/// One prompt in four names a held-out object.
+const HELD_OUT_EVERY: usize = 4;
+
+struct World {
+    pipeline: Pipeline,
+    clip: ClipModel,
+    reward: RewardHead,
+    judge: ReportJudge,
+}
+
+/// Draws what is missing of the table.
+pub(crate) fn draw(arguments: &Arguments) -> Result<Vec<Prompt>> {
+    let path = arguments.output.join("candidates.jsonl");
+    std::fs::create_dir_all(&arguments.output)?;
+    let mut prompts = table::read(&path)?;
+    prompts.truncate(arguments.prompts);
+    if prompts.len() == arguments.prompts {
+        return Ok(prompts);
+    }
+    let mut file = table::rewrite(&path, &prompts)?;
+    let mut world = World::open(arguments)?;
+    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} prompts, {eta} left · {wide_msg}")?;
+    let bar = ProgressBar::new(arguments.prompts as u64).with_style(style).with_position(prompts.len() as u64);
+    for number in prompts.len()..arguments.prompts {
+        let prompt = world.prompt(arguments, number)?;
+        bar.set_message(prompt.prompt.clone());
+        table::append(&mut file, &prompt)?;
+        prompts.push(prompt);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(prompts)
+}
+
+/// The scene of a number: categories take turns, the objects of votes and the held-out ones too.
+fn scene(number: usize, seed: u64) -> Scene {
+    let mut random = Random::stream(seed, &format!("best of N, prompt {number}"));
+    let held_out = number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
+    let objects: Vec<Object> = Object::ALL.into_iter().filter(|object| object.is_held_out() == held_out).collect();
+    Scene::sample(Category::ALL[number % Category::ALL.len()], &objects, &mut random)
+}
+
+impl World {
+    fn open(arguments: &Arguments) -> Result<Self> {
+        let pack = Pack::open(&arguments.pack)?;
+        let folder = arguments.reward.clone().unwrap_or_else(|| arguments.pack.join("reward"));
+        let sessions = SessionSettings { threads: arguments.threads, ..SessionSettings::default() };
+        let settings = PipelineSettings { threads: arguments.threads, ..PipelineSettings::default() };
+        let reward = RewardPack::open(&folder, &pack)?;
+        Ok(Self {
+            pipeline: Pipeline::load(&pack, &settings)?,
+            clip: ClipModel::open(&pack, &sessions)?,
+            reward: RewardHead::open(&reward, &sessions)?,
+            judge: ReportJudge::open().context("the report judge")?,
+        })
+    }
+
+    fn prompt(&mut self, arguments: &Arguments, number: usize) -> Result<Prompt> {
+        let scene = scene(number, arguments.seed);
+        let guidance = self.pipeline.default_guidance();
+        let request = Request {
+            prompt: scene.prompt(),
+            count: arguments.candidates,
+            seed: (number * arguments.candidates) as u32,
+            guidance,
+            ..Request::default()
+        };
+        let text = self.clip.text_embeddings(&[&request.prompt])?.pop().context("a text's embedding")?;
+        let mut early: BTreeMap<usize, Vec<RgbImage>> = BTreeMap::new();
+        let drawn = self.pipeline.run_with_estimates(
+            &request,
+            &arguments.estimates,
+            &mut |call, pixels| early.entry(call).or_default().extend(pixels),
+            &mut |_| {},
+        )?;
+        let full: Vec<RgbImage> = drawn.pictures.into_iter().map(|picture| picture.pixels).collect();
+        let mut candidates = self.candidates(&request, &scene, &text, &full)?;
+        for (call, pixels) in early {
+            for (candidate, (reward, _)) in candidates.iter_mut().zip(self.scores(&text, &pixels)?) {
+                candidate.estimates.insert(call, reward);
+            }
+        }
+        for &steps in &arguments.previews {
+            let quick = self.pipeline.run(&Request { steps, ..request.clone() }, &mut |_| {})?;
+            let pixels: Vec<RgbImage> = quick.pictures.into_iter().map(|picture| picture.pixels).collect();
+            for (candidate, (reward, _)) in candidates.iter_mut().zip(self.scores(&text, &pixels)?) {
+                candidate.previews.insert(steps, reward);
+            }
+        }
+        let (category, held_out) = (scene.category().word().to_owned(), scene.object.is_held_out());
+        Ok(Prompt { number, prompt: request.prompt, category, held_out, candidates })
+    }
+
+    fn candidates(
+        &mut self,
+        request: &Request,
+        scene: &Scene,
+        text: &[f32],
+        full: &[RgbImage],
+    ) -> Result<Vec<Candidate>> {
+        let scores = self.scores(text, full)?;
+        ensure!(scores.len() == full.len(), "{} scores of {} pictures", scores.len(), full.len());
+        let mut candidates = Vec::with_capacity(full.len());
+        for ((seed, pixels), (reward, clip)) in request.seeds().zip(full).zip(scores) {
+            candidates.push(Candidate {
+                seed,
+                reward,
+                clip,
+                truth: judge(&observe(pixels), scene).is_good(),
+                judged: self.judge.good(pixels, scene)?,
+                previews: BTreeMap::new(),
+                estimates: BTreeMap::new(),
+            });
+        }
+        Ok(candidates)
+    }
+
+    /// Reward and CLIP score of each picture.
+    fn scores(&mut self, text: &[f32], pixels: &[RgbImage]) -> Result<Vec<(f32, f32)>> {
+        let pictures: Vec<&RgbImage> = pixels.iter().collect();
+        let images = self.clip.image_embeddings(&pictures)?;
+        let texts = vec![text.to_vec(); images.len()];
+        let rewards = self.reward.run(&images, &texts)?;
+        let cosine = |image: &Vec<f32>| image.iter().zip(text).map(|(a, b)| a * b).sum();
+        Ok(rewards.iter().zip(&images).map(|(row, image)| (row.reward, cosine(image))).collect())
+    }
+}
