@@ -222,10 +222,10 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     let engine = tokio::task::spawn_blocking(move || Engine::start(&pack, device, &of_engine, counted)).await??;
     let engine = Arc::new(engine);
     metrics.model_info.with_label_values(&["generator", engine.model().version.as_str()]).set(1);
-    let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
+    let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), None, settings.jobs.clone()).await?;
     Ok(State {
         rates: Rates::new(&settings.limits),
-        rules: Rules::new(engine.model(), &settings.limits, judge, &settings.best_of),
+        rules: Rules::new(engine.model(), &settings.limits, api::Judge::Nothing, &settings.best_of),
         decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
         runtime: tokio::runtime::Handle::current(),

@@ -11,6 +11,7 @@ pub mod pack;
 pub mod pipeline;
 mod python_json;
 pub mod runtime;
+pub mod scoring;
 pub mod selection;
 pub mod settings;
 pub mod store;

@@ -30,13 +30,7 @@ pub struct Choice {
 /// `draw` gives numbers that are uniform in [0, 1).
 ///
 /// Candidates without a score rank behind those with one, equal ones in their own order.
-pub fn choose(
-    candidates: &[Candidate],
-    most: usize,
-    share: f64,
-    random: bool,
-    draw: impl FnMut() -> f64,
-) -> Choice {
+pub fn choose(candidates: &[Candidate], most: usize, share: f64, random: bool, draw: impl FnMut() -> f64) -> Choice {
     let scored = candidates.iter().enumerate().filter_map(|(at, candidate)| Some((at, score(*candidate)?)));
     let mut scored: Vec<(usize, f32)> = scored.collect();
     // Stable, so that equal scores keep the candidates' order.

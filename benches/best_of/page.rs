@@ -68,12 +68,10 @@ fn report(arguments: &Arguments, prompts: &[Prompt]) -> Report {
         truth: mean(&picks::of_n(prompts, n, reward, |pick| f64::from(u8::from(pick.truth))), seed),
     };
     let steps = Request::default().steps;
-    let quick = arguments.previews.iter().flat_map(|&steps| {
-        SURVIVORS.map(|survivors| Pruning::Previews { steps, survivors })
-    });
-    let funnel = arguments.estimates.iter().flat_map(|&call| {
-        SURVIVORS.map(|survivors| Pruning::Estimates { call, survivors })
-    });
+    let quick =
+        arguments.previews.iter().flat_map(|&steps| SURVIVORS.map(|survivors| Pruning::Previews { steps, survivors }));
+    let funnel =
+        arguments.estimates.iter().flat_map(|&call| SURVIVORS.map(|survivors| Pruning::Estimates { call, survivors }));
     let prunings = quick.chain(funnel).filter(|pruning| pruning.cost(WHOLE, steps) < 1.0);
     Report {
         prompts: prompts.len(),

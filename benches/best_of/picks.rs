@@ -23,7 +23,9 @@ pub(crate) fn mean(values: &[f64], seed: u64) -> Mean {
     let mean = values.iter().sum::<f64>() / count as f64;
     let mut random = Random::stream(seed, "bootstrap");
     let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| (0..count).map(|_| values.get(random.below(count)).copied().unwrap_or(0.0)).sum::<f64>() / count as f64)
+        .map(|_| {
+            (0..count).map(|_| values.get(random.below(count)).copied().unwrap_or(0.0)).sum::<f64>() / count as f64
+        })
         .collect();
     means.sort_by(f64::total_cmp);
     let at = |share: f64| means[((RESAMPLES - 1) as f64 * share).round() as usize];
@@ -37,7 +39,10 @@ fn over_blocks(prompt: &Prompt, size: usize, mut of: impl FnMut(&[Candidate]) ->
 }
 
 /// The candidate with the best score; the first of equals.
-pub(crate) fn best<'a>(candidates: impl IntoIterator<Item = &'a Candidate>, score: impl Fn(&Candidate) -> f32) -> Option<&'a Candidate> {
+pub(crate) fn best<'a>(
+    candidates: impl IntoIterator<Item = &'a Candidate>,
+    score: impl Fn(&Candidate) -> f32,
+) -> Option<&'a Candidate> {
     candidates.into_iter().fold(None, |best: Option<&Candidate>, next| match best {
         Some(best) if score(best).total_cmp(&score(next)).is_ge() => Some(best),
         _ => Some(next),
@@ -45,7 +50,12 @@ pub(crate) fn best<'a>(candidates: impl IntoIterator<Item = &'a Candidate>, scor
 }
 
 /// What the pick of N is worth, a number a prompt.
-pub(crate) fn of_n(prompts: &[Prompt], n: usize, score: impl Fn(&Candidate) -> f32, worth: impl Fn(&Candidate) -> f64) -> Vec<f64> {
+pub(crate) fn of_n(
+    prompts: &[Prompt],
+    n: usize,
+    score: impl Fn(&Candidate) -> f32,
+    worth: impl Fn(&Candidate) -> f64,
+) -> Vec<f64> {
     prompts.iter().map(|prompt| over_blocks(prompt, n, |block| best(block, &score).map_or(0.0, &worth))).collect()
 }
 
@@ -82,7 +92,13 @@ pub(crate) fn within_auroc(prompts: &[Prompt], score: impl Fn(&Candidate) -> f32
         for one in &good {
             for other in &bad {
                 let (a, b) = (score(one), score(other));
-                won += if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 };
+                won += if a > b {
+                    1.0
+                } else if a == b {
+                    0.5
+                } else {
+                    0.0
+                };
                 pairs += 1.0;
             }
         }

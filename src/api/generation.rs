@@ -69,7 +69,14 @@ impl Rules {
         let (width, height) = model.size;
         let twice = 2 * width.max(height);
         let max_side = if limits.max_side == 0 { twice } else { limits.max_side as usize };
-        Self { model: model.clone(), max_pictures: limits.max_pictures, max_steps: limits.max_steps, max_side, judge, best_of: best_of.clone() }
+        Self {
+            model: model.clone(),
+            max_pictures: limits.max_pictures,
+            max_steps: limits.max_steps,
+            max_side,
+            judge,
+            best_of: best_of.clone(),
+        }
     }
 
     /// Whether the pack can draw this size here.
@@ -142,7 +149,8 @@ impl Wanted {
         let mut warnings = without_effect(&mut fields)?;
         let mut previews = fields.integer("partial_images", 0, MOST_PREVIEWS)?.unwrap_or(0) as usize;
         if choosing.is_some() && std::mem::take(&mut previews) > 0 {
-            warnings.push("partial_images has no effect with best_of: which picture is shown is known at the end".into());
+            warnings
+                .push("partial_images has no effect with best_of: which picture is shown is known at the end".into());
         }
         let wanted = Self {
             request,
@@ -231,6 +239,7 @@ fn request(fields: &mut Fields, start: Option<Start>, rules: &Rules) -> Result<R
     Ok(Request {
         prompt: prompt(fields, "prompt")?.ok_or_else(|| ApiError::invalid("prompt", "it is missing"))?,
         negative_prompt: prompt(fields, "negative_prompt")?.unwrap_or_default(),
+        picked: None,
         count: fields.integer("n", 1, u64::from(rules.max_pictures))?.unwrap_or(1) as usize,
         // Modulo 2³², as the contract says.
         seed: fields.integer("seed", 0, i64::MAX as u64)?.map_or_else(random_seed, |seed| Ok(seed as u32))?,
@@ -269,7 +278,12 @@ fn choosing(fields: &mut Fields, request: &mut Request, rules: &Rules) -> Result
         return Err(ApiError::invalid("best_of", message));
     }
     request.count = candidates;
-    Ok(Some(Choosing { most, threshold, random_share: rules.best_of.random_share, pruning: pruning(most, request, rules) }))
+    Ok(Some(Choosing {
+        most,
+        threshold,
+        random_share: rules.best_of.random_share,
+        pruning: pruning(most, request, rules),
+    }))
 }
 
 /// A quick look pays where it is quicker than the picture and leaves candidates out.
@@ -395,7 +409,11 @@ mod tests {
     #[test]
     fn the_best_of_many_are_chosen_only_where_there_is_a_choice() {
         let choosing = |value: Value| parse(value).map(|wanted| (wanted.request.count, wanted.choosing));
-        for body in [json!({"prompt": "a"}), json!({"prompt": "a", "n": 3, "best_of": 3}), json!({"prompt": "a", "n": 3, "best_of": 2})] {
+        for body in [
+            json!({"prompt": "a"}),
+            json!({"prompt": "a", "n": 3, "best_of": 3}),
+            json!({"prompt": "a", "n": 3, "best_of": 2}),
+        ] {
             assert!(matches!(choosing(body.clone()), Ok((_, None))), "{body}");
         }
         let (count, chosen) = choosing(json!({"prompt": "a", "n": 2, "best_of": 8})).expect("a choice");
@@ -406,7 +424,9 @@ mod tests {
 
     #[test]
     fn who_cannot_judge_does_not_choose() {
-        let body = |field: &str, value: Value| Fields::json(json!({"prompt": "a", field: value}).as_object().cloned().unwrap_or_default());
+        let body = |field: &str, value: Value| {
+            Fields::json(json!({"prompt": "a", field: value}).as_object().cloned().unwrap_or_default())
+        };
         for (judge, field, value) in [
             (Judge::Nothing, "best_of", json!(4)),
             (Judge::Nothing, "reward_threshold", json!(0.5)),

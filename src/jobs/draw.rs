@@ -6,8 +6,7 @@ use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use image::RgbImage;
 
 use super::{
-    JobEventKind, JobFailure, MadeImage,
-    encode,
+    JobEventKind, JobFailure, MadeImage, encode,
     run::{Drawn, End, Run},
     stored,
 };

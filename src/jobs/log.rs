@@ -27,7 +27,13 @@ pub(super) fn candidates(record: &Candidates<'_>) -> Option<NewEvent> {
         "candidates": (0..considered.len()).map(candidate).collect::<Vec<_>>(),
     });
     let (job, owner) = (Some(*job), submission.owner.clone());
-    (!(drawn.is_empty() && considered.is_empty())).then_some(NewEvent { kind: "candidates", created: *finished, job, owner, body })
+    (!(drawn.is_empty() && considered.is_empty())).then_some(NewEvent {
+        kind: "candidates",
+        created: *finished,
+        job,
+        owner,
+        body,
+    })
 }
 
 /// What the event log is told of.

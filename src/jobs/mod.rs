@@ -19,8 +19,8 @@
 
 mod admit;
 mod best_of;
-mod draw;
 mod drain;
+mod draw;
 mod encode;
 mod failure;
 mod keyed;
@@ -38,8 +38,8 @@ mod upkeep;
 
 pub use listener::Listener;
 pub use model::{
-    Choosing, ImageFormat, JobError, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Pruning, Submission,
-    SubmitError, UnknownName,
+    Choosing, ImageFormat, JobError, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage,
+    Pruning, Submission, SubmitError, UnknownName,
 };
 pub use service::Jobs;
 pub use settings::JobSettings;

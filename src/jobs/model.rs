@@ -173,7 +173,7 @@ pub enum JobError {
 }
 
 /// A picture that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MadeImage {
     /// Its name; the bytes are under it as long as they live.
     pub id: ImageId,
@@ -198,7 +198,7 @@ pub struct MadeImage {
 }
 
 /// What a job made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct JobResult {
     /// Unix seconds.
     pub created: i64,

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Choosing, ImageFormat, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission, best_of::picture_steps,
-    run::Drawn,
+    Choosing, ImageFormat, JobEvent, JobEventKind, JobFailure, JobResult, JobState, JobView, MadeImage, Submission,
+    best_of::picture_steps, run::Drawn,
 };
 use crate::{
     domain::ImageId,

@@ -39,7 +39,8 @@ async fn the_best_come_first_and_are_those_that_all_together_would_show() {
     assert!(plain["reward_version"].as_str().is_some_and(|version| version.contains('@')), "{plain}");
     assert!(rewards(&plain).iter().all(|reward| (0.0..=1.0).contains(reward)));
     let order = by_reward(&plain);
-    let ranks: Vec<u64> = order.iter().map(|seed| seeds(&plain).iter().position(|own| own == seed).expect("there") as u64).collect();
+    let ranks: Vec<u64> =
+        order.iter().map(|seed| seeds(&plain).iter().position(|own| own == seed).expect("there") as u64).collect();
     for (place, at) in ranks.iter().enumerate() {
         assert_eq!(plain["data"][*at as usize]["rank"], place + 1);
     }
@@ -84,7 +85,10 @@ async fn chance_shows_what_the_reward_would_not() {
         let answer = app.generate(with(json!({"best_of": 4, "seed": 100 * seed}))).await;
         ranks.push(answer["data"][0]["rank"].as_u64().expect("a rank"));
     }
-    assert!(ranks.iter().any(|rank| *rank > 1), "six times the best by chance happens once in four thousand: {ranks:?}");
+    assert!(
+        ranks.iter().any(|rank| *rank > 1),
+        "six times the best by chance happens once in four thousand: {ranks:?}"
+    );
     let all = candidates(app).await;
     assert!(all.iter().all(|body| body["random_pick"] == true), "{all:?}");
 }
@@ -133,7 +137,10 @@ async fn a_quick_look_leaves_candidates_out_and_the_rest_is_drawn_as_ever() {
     assert!((rewards(&plain)[same] - reward).abs() < 1e-4, "it is drawn as ever");
     let all = candidates(app).await;
     let body = all.last().expect("an event");
-    assert_eq!((body["looks"].as_array().map(Vec::len), body["candidates"].as_array().map(Vec::len)), (Some(6), Some(2)));
+    assert_eq!(
+        (body["looks"].as_array().map(Vec::len), body["candidates"].as_array().map(Vec::len)),
+        (Some(6), Some(2))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,8 +165,12 @@ async fn every_way_in_knows_the_best_of_many() {
 
     let body = with(json!({"n": 2, "best_of": 5, "stream": true, "partial_images": 2}));
     let text = app.post("/v1/images/generations", body).await.text().await.expect("text");
-    let completed: Vec<Value> = events(&text).into_iter().filter(|(name, _)| name.ends_with("completed")).map(|(_, data)| data).collect();
+    let completed: Vec<Value> =
+        events(&text).into_iter().filter(|(name, _)| name.ends_with("completed")).map(|(_, data)| data).collect();
     assert_eq!(completed.len(), 2);
-    assert_eq!((&completed[0]["rank"], &completed[0]["seed"], &completed[1]["rank"]), (&json!(1), &json!(best), &json!(2)));
+    assert_eq!(
+        (&completed[0]["rank"], &completed[0]["seed"], &completed[1]["rank"]),
+        (&json!(1), &json!(best), &json!(2))
+    );
     assert!(!text.contains("partial_image\""), "no previews of what may not be shown");
 }

@@ -27,7 +27,12 @@ pub(super) struct Chosen {
 
 impl Judge {
     /// Opens the pack's CLIP and a reward: the one named, else the pack's own, if it has one.
-    pub(super) fn open(pack: &Pack, folder: &Path, reward: Option<&Path>, sessions: &SessionSettings) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        pack: &Pack,
+        folder: &Path,
+        reward: Option<&Path>,
+        sessions: &SessionSettings,
+    ) -> anyhow::Result<Self> {
         let clip = ClipModel::open(pack, sessions).context("nothing can tell which picture is best")?;
         let own = folder.join(REWARD_FOLDER);
         let named = reward.or_else(|| own.is_dir().then_some(own.as_path()));
