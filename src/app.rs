@@ -25,6 +25,7 @@ use crate::{
     metrics::Metrics,
     pack::Pack,
     runtime::Device,
+    scoring::Scorer,
     settings::{ServerSettings, Settings},
     store::Store,
 };
@@ -36,6 +37,8 @@ pub struct State {
     pub settings: Settings,
     /// What draws.
     pub engine: Arc<Engine>,
+    /// What scores pictures; a pack without a CLIP has none.
+    pub scorer: Option<Scorer>,
     /// What was asked for.
     pub jobs: Jobs,
     /// What is kept.
@@ -218,10 +221,17 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     store.set_ballast(settings.jobs.ballast)?;
     let metrics = Metrics::new();
     let pack = Pack::open(pack)?;
-    let (of_engine, counted) = (settings.engine.clone(), metrics.clone());
-    let engine = tokio::task::spawn_blocking(move || Engine::start(&pack, device, &of_engine, counted)).await??;
-    let engine = Arc::new(engine);
+    let (of_engine, of_scoring, counted) = (settings.engine.clone(), settings.scoring.clone(), metrics.clone());
+    let load = move || {
+        // The engine first: it sets up the threads that both share.
+        let engine = Engine::start(&pack, device, &of_engine, counted.clone())?;
+        anyhow::Ok((Arc::new(engine), Scorer::start(&pack, device, &of_scoring, counted)?))
+    };
+    let (engine, scorer) = tokio::task::spawn_blocking(load).await??;
     metrics.model_info.with_label_values(&["generator", engine.model().version.as_str()]).set(1);
+    if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
+        metrics.model_info.with_label_values(&["reward", version]).set(1);
+    }
     let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings.jobs.clone()).await?;
     Ok(State {
         rates: Rates::new(&settings.limits),
@@ -232,6 +242,7 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         started: now(),
         settings,
         engine,
+        scorer,
         jobs,
         store,
         metrics,
