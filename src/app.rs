@@ -19,12 +19,13 @@ use actix_web::{
 use anyhow::{Context, ensure};
 
 use crate::{
-    api::{self, Decoders, Keys, Rates, Rules},
+    api::{self, Decoders, Judge, Keys, Rates, Rules},
     engine::Engine,
     jobs::Jobs,
     metrics::Metrics,
     pack::Pack,
     runtime::Device,
+    scoring::Scorer,
     settings::{ServerSettings, Settings},
     store::Store,
 };
@@ -36,6 +37,8 @@ pub struct State {
     pub settings: Settings,
     /// What draws.
     pub engine: Arc<Engine>,
+    /// What scores pictures; a pack without a CLIP has none.
+    pub scorer: Option<Scorer>,
     /// What was asked for.
     pub jobs: Jobs,
     /// What is kept.
@@ -218,20 +221,34 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     store.set_ballast(settings.jobs.ballast)?;
     let metrics = Metrics::new();
     let pack = Pack::open(pack)?;
-    let (of_engine, counted) = (settings.engine.clone(), metrics.clone());
-    let engine = tokio::task::spawn_blocking(move || Engine::start(&pack, device, &of_engine, counted)).await??;
-    let engine = Arc::new(engine);
+    let (of_engine, of_scoring, counted) = (settings.engine.clone(), settings.scoring.clone(), metrics.clone());
+    let load = move || {
+        // The engine first: it sets up the threads that both share.
+        let engine = Engine::start(&pack, device, &of_engine, counted.clone())?;
+        anyhow::Ok((Arc::new(engine), Scorer::start(&pack, device, &of_scoring, counted)?))
+    };
+    let (engine, scorer) = tokio::task::spawn_blocking(load).await??;
     metrics.model_info.with_label_values(&["generator", engine.model().version.as_str()]).set(1);
-    let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), None, settings.jobs.clone()).await?;
+    if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
+        metrics.model_info.with_label_values(&["reward", version]).set(1);
+    }
+    let jobs =
+        Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
+    let judge = match &scorer {
+        None => Judge::Nothing,
+        Some(scorer) if scorer.reward_version().is_none() => Judge::Clip,
+        Some(_) => Judge::Reward,
+    };
     Ok(State {
         rates: Rates::new(&settings.limits),
-        rules: Rules::new(engine.model(), &settings.limits, api::Judge::Nothing, &settings.best_of),
+        rules: Rules::new(engine.model(), &settings.limits, judge, &settings.best_of),
         decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
         runtime: tokio::runtime::Handle::current(),
         started: now(),
         settings,
         engine,
+        scorer,
         jobs,
         store,
         metrics,

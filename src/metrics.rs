@@ -34,8 +34,16 @@ pub struct Metrics {
     /// Orders that ended early, by cause: `client`, `disconnect`, `deadline`, `shutdown`.
     pub cancelled_total: IntCounterVec,
     /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `broken`,
-    /// `rate_limited`, `disk_full`, `uploads`.
+    /// `rate_limited`, `disk_full`, `uploads`, `scoring`.
     pub rejected_total: IntCounterVec,
+    /// Pictures and texts that wait to be scored.
+    pub scoring_waiting: IntGauge,
+    /// Pictures of a call of CLIP.
+    pub scoring_rows: Histogram,
+    /// A call of CLIP and the reward head, with all that share it.
+    pub scoring_seconds: Histogram,
+    /// Rewards of pictures for the prompts that they were scored for, by version.
+    pub reward: HistogramVec,
     /// 1 for what serves, by kind and version.
     pub model_info: IntGaugeVec,
 }
@@ -45,6 +53,8 @@ const SECONDS: [f64; 16] =
     [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
 /// Differences of probabilities; below zero where chance chose.
 const UPLIFT: [f64; 10] = [-0.25, -0.1, 0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8];
+/// Tenths of a probability.
+const TENTHS: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 /// Rows of a batch.
 const ROWS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
@@ -132,6 +142,16 @@ impl Metrics {
                 r,
                 IntCounterVec::new(opts("rejected_total", "Requests that were not taken"), &["reason"]),
             )?,
+            scoring_waiting: kept(
+                r,
+                IntGauge::with_opts(opts("scoring_waiting", "Pictures and texts that wait to be scored")),
+            )?,
+            scoring_rows: kept(r, Histogram::with_opts(buckets("scoring_rows", "Pictures of a call of CLIP", &ROWS)))?,
+            scoring_seconds: kept(
+                r,
+                Histogram::with_opts(buckets("scoring_seconds", "A call of CLIP and the reward head", &SECONDS)),
+            )?,
+            reward: kept(r, HistogramVec::new(buckets("reward", "Rewards of scored pictures", &TENTHS), &["version"]))?,
             model_info: kept(r, IntGaugeVec::new(opts("model_info", "1 for what serves"), &["kind", "version"]))?,
         })
     }

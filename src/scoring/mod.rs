@@ -9,6 +9,8 @@ mod head;
 mod pack;
 mod preprocess;
 mod resample;
+mod scorer;
+mod settings;
 
 pub use clip::{ClipModel, cosine};
 pub use error::ScoringError;
@@ -16,3 +18,5 @@ pub use head::{Reward, RewardHead};
 pub use pack::{REWARD_FOLDER, RewardManifest, RewardPack};
 pub use preprocess::{Pixels, Preprocessor};
 pub use resample::Filter;
+pub use scorer::{Answer, Score, ScoreError, Scorer};
+pub use settings::ScoringSettings;

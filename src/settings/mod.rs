@@ -22,7 +22,7 @@ pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use server::ServerSettings;
 
-use crate::{engine::EngineSettings, jobs::JobSettings};
+use crate::{engine::EngineSettings, jobs::JobSettings, scoring::ScoringSettings};
 
 /// Every setting of a server.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -40,6 +40,8 @@ pub struct Settings {
     pub best_of: BestOfSettings,
     #[command(flatten)]
     pub jobs: JobSettings,
+    #[command(flatten)]
+    pub scoring: ScoringSettings,
     #[command(flatten)]
     pub log: LogSettings,
 }

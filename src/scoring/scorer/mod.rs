@@ -1,0 +1,222 @@
+//! Many requests, one CLIP: their pictures and texts share its calls.
+//!
+//! A request is a job in a bounded `queue`; one thread (`worker`) owns the sessions, takes as many jobs as fill a call, leaves out
+//! those whose client left, and answers each. Pictures are prepared before they wait, so that what waits is small.
+
+mod normalise;
+mod queue;
+mod worker;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use image::RgbImage;
+use moka::sync::Cache;
+use tokio::sync::oneshot;
+
+use super::{ClipModel, Pixels, Preprocessor, REWARD_FOLDER, RewardHead, RewardPack, ScoringSettings};
+use crate::{
+    metrics::Metrics,
+    pack::{Component, Pack},
+    runtime::{Device, SessionSettings},
+};
+
+use normalise::Expanded;
+use queue::{Job, Queue};
+use worker::Worker;
+
+/// What a picture is worth for a prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Score {
+    /// Calibrated probability of a thumbs-up, 0…1; `None` without a reward pack.
+    pub reward: Option<f32>,
+    /// Cosine of the picture's and the prompt's points in CLIP's space, −1…1.
+    pub clip_score: f32,
+    /// The prompt's share among itself and its contrasts, 0…1 (TextNorm): of the reward, or of the CLIP score where there is none.
+    /// `None` where the prompt has no contrast.
+    pub normalized_score: Option<f32>,
+}
+
+/// Points, and rewards where they were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// A point of length one for each text.
+    pub texts: Vec<Arc<[f32]>>,
+    /// A point of length one for each picture.
+    pub images: Vec<Arc<[f32]>>,
+    /// The reward of every text with every picture, `[texts, images]`.
+    pub rewards: Option<Vec<f32>>,
+}
+
+/// Why there is no score.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ScoreError {
+    /// Too much waits already.
+    #[error("{waiting} pictures and texts wait to be scored, and no more may")]
+    Full {
+        /// Rows that wait.
+        waiting: usize,
+        /// When there may be room.
+        retry_after: Duration,
+    },
+    /// The server ends.
+    #[error("scoring has ended")]
+    Stopped,
+    /// The runtime failed.
+    #[error("scoring failed: {0}")]
+    Failed(String),
+}
+
+/// Scores pictures. Cheap to clone; the thread ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct Scorer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+    preprocessor: Preprocessor,
+    width: usize,
+    clip_version: String,
+    reward_version: Option<String>,
+    settings: ScoringSettings,
+    metrics: Metrics,
+}
+
+impl Scorer {
+    /// Opens a pack's CLIP and its reward, and starts the thread; `None` for a pack without a CLIP.
+    ///
+    /// # Errors
+    /// A CLIP or a reward pack that cannot be used; a reward that was asked for and a pack without a CLIP.
+    pub fn start(
+        pack: &Pack,
+        device: Device,
+        settings: &ScoringSettings,
+        metrics: Metrics,
+    ) -> anyhow::Result<Option<Self>> {
+        let clip = [Component::ClipText, Component::ClipVision];
+        if clip.iter().any(|component| pack.model(*component).is_none()) {
+            anyhow::ensure!(
+                settings.reward.is_none(),
+                "{} has no CLIP, so no reward can be used with it",
+                pack.version()
+            );
+            return Ok(None);
+        }
+        let threads = settings.threads;
+        let sessions =
+            SessionSettings { device, threads, shared_threads: threads == 0, spinning: false, ..Default::default() };
+        let clip = ClipModel::open(pack, &sessions)?;
+        let head = match reward_folder(pack.folder(), settings) {
+            Some(folder) => Some(RewardHead::open(&RewardPack::open(&folder, pack, &sessions)?, &sessions)?),
+            None => None,
+        };
+        let queue = Arc::new(Queue::new(settings.max_queue, metrics.clone()));
+        let mut inner = Inner {
+            queue: queue.clone(),
+            thread: None,
+            preprocessor: clip.preprocessor().clone(),
+            width: clip.width(),
+            clip_version: clip_version(pack),
+            reward_version: head.as_ref().map(|head| head.version().to_owned()),
+            settings: settings.clone(),
+            metrics: metrics.clone(),
+        };
+        let texts = Cache::new(settings.text_cache);
+        let worker = Worker { clip, head, texts, most: settings.max_batch, metrics };
+        let thread = std::thread::Builder::new().name("scorer".into()).spawn(move || worker::run(&queue, worker))?;
+        inner.thread = Some(thread);
+        Ok(Some(Self { inner: Arc::new(inner) }))
+    }
+
+    /// `name@hash` of the reward, where there is one.
+    pub fn reward_version(&self) -> Option<&str> {
+        self.inner.reward_version.as_deref()
+    }
+
+    /// What its points are named by: they are comparable where this is equal.
+    pub fn clip_version(&self) -> &str {
+        &self.inner.clip_version
+    }
+
+    /// Numbers of a point.
+    pub fn width(&self) -> usize {
+        self.inner.width
+    }
+
+    /// How pictures are prepared.
+    pub fn preprocessor(&self) -> &Preprocessor {
+        &self.inner.preprocessor
+    }
+
+    /// Scores pictures for a prompt, in their order.
+    ///
+    /// # Errors
+    /// A full queue, a server that ends, a failure of the runtime.
+    pub async fn score(&self, prompt: &str, images: Vec<Arc<RgbImage>>) -> Result<Vec<Score>, ScoreError> {
+        let preprocessor = self.preprocessor().clone();
+        let prepare = move || images.iter().map(|image| preprocessor.prepare(image)).collect();
+        let pixels = tokio::task::spawn_blocking(prepare).await;
+        let pixels = pixels.map_err(|error| ScoreError::Failed(error.to_string()))?;
+        Ok(self.score_prepared(&[prompt], pixels).await?.pop().unwrap_or_default())
+    }
+
+    /// Scores prepared pictures for several prompts: for each prompt, a score of each picture.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub async fn score_prepared(&self, prompts: &[&str], pixels: Vec<Pixels>) -> Result<Vec<Vec<Score>>, ScoreError> {
+        let expanded = Expanded::of(prompts, self.inner.settings.contrasts);
+        let answer = self.ask(expanded.texts.clone(), pixels, true).await?;
+        let scores = expanded.scores(&answer, self.inner.settings.temperature);
+        if let Some(version) = self.reward_version() {
+            let rewards = scores.iter().flatten().filter_map(|score| score.reward);
+            let metric = self.inner.metrics.reward.with_label_values(&[version]);
+            rewards.for_each(|reward| metric.observe(f64::from(reward)));
+        }
+        Ok(scores)
+    }
+
+    /// Points of texts and prepared pictures.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub async fn embed(&self, texts: Vec<String>, pixels: Vec<Pixels>) -> Result<Answer, ScoreError> {
+        self.ask(texts, pixels, false).await
+    }
+
+    async fn ask(&self, texts: Vec<String>, pixels: Vec<Pixels>, rewards: bool) -> Result<Answer, ScoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.queue.push(Job { texts, pixels, rewards, reply })?;
+        let lost = |_| ScoreError::Failed("the call ended without an answer; the log says more".to_owned());
+        answer.await.map_err(lost)?
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The reward to use: the one that is named, or the pack's own where it is there.
+fn reward_folder(pack: &Path, settings: &ScoringSettings) -> Option<PathBuf> {
+    let own = pack.join(REWARD_FOLDER);
+    settings.reward.clone().or_else(|| own.is_dir().then_some(own))
+}
+
+/// The pack's name and the first digits of its vision tower's hash.
+fn clip_version(pack: &Pack) -> String {
+    let manifest = pack.manifest();
+    let hash = manifest.components.get(Component::ClipVision.name()).map_or("", |entry| entry.sha256.as_str());
+    format!("{}-clip@{}", manifest.name, hash.get(..crate::pack::VERSION_DIGITS).unwrap_or(hash))
+}
