@@ -9,7 +9,7 @@ use plaudit::{
     pack::Pack,
     pipeline::{Pipeline, PipelineSettings, Request},
     runtime::SessionSettings,
-    scoring::{ClipModel, RewardHead, RewardPack},
+    scoring::{ClipModel, RewardHead, RewardPack, cosine},
 };
 use plaudit_training::{
     judges::ReportJudge,
@@ -73,7 +73,7 @@ impl World {
         let folder = arguments.reward.clone().unwrap_or_else(|| arguments.pack.join("reward"));
         let sessions = SessionSettings { threads: arguments.threads, ..SessionSettings::default() };
         let settings = PipelineSettings { threads: arguments.threads, ..PipelineSettings::default() };
-        let reward = RewardPack::open(&folder, &pack)?;
+        let reward = RewardPack::open(&folder, &pack, &sessions)?;
         Ok(Self {
             pipeline: Pipeline::load(&pack, &settings)?,
             clip: ClipModel::open(&pack, &sessions)?,
@@ -146,9 +146,7 @@ impl World {
     fn scores(&mut self, text: &[f32], pixels: &[RgbImage]) -> Result<Vec<(f32, f32)>> {
         let pictures: Vec<&RgbImage> = pixels.iter().collect();
         let images = self.clip.image_embeddings(&pictures)?;
-        let texts = vec![text.to_vec(); images.len()];
-        let rewards = self.reward.run(&images, &texts)?;
-        let cosine = |image: &Vec<f32>| image.iter().zip(text).map(|(a, b)| a * b).sum();
-        Ok(rewards.iter().zip(&images).map(|(row, image)| (row.reward, cosine(image))).collect())
+        let rewards = self.reward.run(images.iter().map(|image| (image.as_slice(), text)))?;
+        Ok(rewards.iter().zip(&images).map(|(row, image)| (row.reward, cosine(image, text))).collect())
     }
 }

@@ -150,7 +150,7 @@ impl Run {
         let withheld = (0..candidates.len()).filter(|&at| candidates[at].pixels.is_none()).take(missing);
         let mut told = Ok(());
         for at in choice.shown.iter().copied().chain(withheld) {
-            told = self.show(&candidates[at], choice.ranks[at]).await;
+            told = self.show(&candidates[at], self.drawn.len(), choice.ranks[at]).await;
             if told.is_err() {
                 break;
             }

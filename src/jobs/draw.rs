@@ -126,7 +126,7 @@ impl Run {
 
     async fn scored(&mut self, candidate: Candidate, held: bool) -> anyhow::Result<()> {
         if !held {
-            self.show(&candidate, None).await?;
+            self.show(&candidate, candidate.index, None).await?;
         }
         self.candidates.push(candidate);
         Ok(())
@@ -138,8 +138,8 @@ impl Run {
         selection::is_enough(rewards, most, Some(threshold))
     }
 
-    /// Codes and keeps a candidate, and tells of it, with its rank where that is known already.
-    pub(super) async fn show(&mut self, candidate: &Candidate, rank: Option<u32>) -> anyhow::Result<()> {
+    /// Codes and keeps a candidate, and tells of it as the job's picture `index`, with its rank where that is known already.
+    pub(super) async fn show(&mut self, candidate: &Candidate, index: usize, rank: Option<u32>) -> anyhow::Result<()> {
         let format = self.submission.format;
         let asked = || self.submission.order.request.size.unwrap_or(self.jobs.engine.model().size);
         let (width, height) = match &candidate.pixels {
@@ -155,7 +155,7 @@ impl Run {
         };
         let made = MadeImage {
             id: candidate.id,
-            index: candidate.index,
+            index,
             seed: candidate.seed,
             width,
             height,

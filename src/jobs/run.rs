@@ -247,11 +247,9 @@ impl Run {
         self.jobs.tell_idle();
     }
 
-    /// Ranks what is shown; without a choice, in the order of the seeds.
+    /// Orders what is shown, and ranks it.
     fn settle(&mut self) {
-        if self.submission.choosing.is_none() {
-            self.drawn.sort_by_key(|drawn| drawn.image.index);
-        }
+        self.drawn.sort_by_key(|drawn| drawn.image.index);
         for drawn in &mut self.drawn {
             let at = self.candidates.iter().position(|candidate| candidate.id == drawn.image.id);
             drawn.image.rank = at.and_then(|at| self.chosen.ranks.get(at).copied().flatten());
