@@ -118,7 +118,7 @@ impl Scorer {
             None => None,
         };
         let queue = Arc::new(Queue::new(settings.max_queue, metrics.clone()));
-        let inner = Inner {
+        let mut inner = Inner {
             queue: queue.clone(),
             thread: None,
             preprocessor: clip.preprocessor().clone(),
@@ -131,7 +131,8 @@ impl Scorer {
         let texts = Cache::new(settings.text_cache);
         let worker = Worker { clip, head, texts, most: settings.max_batch, metrics };
         let thread = std::thread::Builder::new().name("scorer".into()).spawn(move || worker::run(&queue, worker))?;
-        Ok(Some(Self { inner: Arc::new(Inner { thread: Some(thread), ..inner }) }))
+        inner.thread = Some(thread);
+        Ok(Some(Self { inner: Arc::new(inner) }))
     }
 
     /// `name@hash` of the reward, where there is one.
