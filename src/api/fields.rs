@@ -84,6 +84,24 @@ impl Fields {
         }
     }
 
+    /// A list, which must be there.
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, ApiError> {
+        match self.take(name) {
+            None => Err(ApiError::invalid(name, "it is missing")),
+            Some(Value::Array(list)) => Ok(list),
+            Some(other) => Err(wrong(name, "a list", &other)),
+        }
+    }
+
+    /// A list, or its only entry; it must be there.
+    pub(super) fn one_or_many(&mut self, name: &str) -> Result<Vec<Value>, ApiError> {
+        match self.take(name) {
+            None => Err(ApiError::invalid(name, "it is missing")),
+            Some(Value::Array(list)) => Ok(list),
+            Some(one) => Ok(vec![one]),
+        }
+    }
+
     /// Two fractions in order; in a form as JSON, `[0.1, 0.9]`.
     pub(super) fn interval(&mut self, name: &str) -> Result<Option<(f64, f64)>, ApiError> {
         let Some(value) = self.take(name) else { return Ok(None) };

@@ -105,7 +105,7 @@ impl Rules {
     }
 
     /// The name that answers carry: the one asked for.
-    fn model(&self, asked: Option<String>) -> Result<String, ApiError> {
+    pub(super) fn model(&self, asked: Option<String>) -> Result<String, ApiError> {
         let ModelFacts { name, version, .. } = &self.model;
         match asked {
             None => Ok(name.clone()),

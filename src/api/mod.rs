@@ -19,6 +19,7 @@ mod paging;
 mod picture;
 mod rate;
 mod refusals;
+mod scoring;
 mod session;
 mod sse;
 mod submit;
@@ -58,6 +59,9 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(jobs::cancel)
         .service(jobs::delete)
         .service(jobs::events)
+        .service(scoring::score::score)
+        .service(scoring::rerank::rerank)
+        .service(scoring::embeddings::embeddings)
         .service(models::list)
         .service(models::view)
         .service(health::livez)

@@ -35,6 +35,9 @@ refusals! {
         NotReady DeadlineExceeded DiskFull;
     /// Of operations on a thing of the caller's own.
     OwnErrors: InvalidValue InvalidApiKey Forbidden NotFound JobExpired RateLimited Internal NotReady;
+    /// Of operations that score or embed.
+    ScoringErrors: InvalidValue UnknownField InvalidApiKey NotFound ModelNotFound RequestTimeout TooLarge UnsupportedMediaType
+        RateLimited Internal Overloaded Draining NotReady;
     /// Of lists.
     ListErrors: InvalidValue InvalidApiKey RateLimited Internal NotReady;
     /// Of operations that anybody may do on something that may not be there.

@@ -8,7 +8,10 @@ use image::{DynamicImage, imageops::FilterType};
 use tokio::sync::Semaphore;
 
 use super::{ApiError, Code, Rules, fields::Fields, generation::Wanted, picture};
-use crate::app::State;
+use crate::{
+    app::State,
+    scoring::{Pixels, Preprocessor},
+};
 
 /// Uploads that wait for each decoder: some seconds, and as many files in memory.
 const WAITING: usize = 16;
@@ -55,7 +58,18 @@ pub(super) async fn read(state: &State, file: Bytes, fields: Fields) -> Result<W
         fit(&mut wanted, &rules);
         Ok(wanted)
     };
-    state.decoders.run(work).await.inspect_err(|error| {
+    counted(state, state.decoders.run(work).await)
+}
+
+/// Reads a picture that is to be scored: what waits is what CLIP sees of it.
+pub(super) async fn prepare(state: &State, file: Bytes, preprocessor: Preprocessor) -> Result<Pixels, ApiError> {
+    let max_side = state.settings.server.max_upload_side;
+    let work = move || Ok(preprocessor.prepare(&picture::decode(&file, max_side)?));
+    counted(state, state.decoders.run(work).await)
+}
+
+fn counted<T>(state: &State, result: Result<T, ApiError>) -> Result<T, ApiError> {
+    result.inspect_err(|error| {
         if error.code() == Code::Overloaded {
             state.metrics.rejected_total.with_label_values(&["uploads"]).inc();
         }

@@ -4,6 +4,7 @@ mod doctor;
 mod generate;
 mod keys;
 mod pack;
+mod score;
 mod serve;
 
 use std::{ffi::OsString, path::PathBuf};
@@ -27,6 +28,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Draw pictures of a prompt
     Generate(generate::Arguments),
+    /// Score pictures against prompts
+    Score(score::Arguments),
     /// Find out what is missing before a server can run
     Doctor(doctor::Arguments),
     /// Make, check and describe packs
@@ -75,6 +78,7 @@ impl Cli {
             Command::Serve(arguments) => serve::run(*arguments),
             Command::Keys(arguments) => keys::run(arguments),
             Command::Generate(arguments) => generate::run(arguments),
+            Command::Score(arguments) => score::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Pack(arguments) => pack::run(arguments),
         }

@@ -18,6 +18,9 @@ use crate::{
     scoring::{ClipModel, Pixels, RewardHead, ScoringError},
 };
 
+/// Rows of a call of the reward head: two points of 768 numbers each are 6 KiB.
+const HEAD_ROWS: usize = 1024;
+
 /// A point of CLIP's space, shared by whoever asked for it.
 type Point = Arc<[f32]>;
 
@@ -100,6 +103,10 @@ impl Worker {
         let Some(head) = &mut self.head else { return Ok(None) };
         let rows: Vec<(&[f32], &[f32])> =
             texts.iter().flat_map(|text| images.iter().map(move |image| (&**image, &**text))).collect();
-        Ok(Some(head.run(rows)?.into_iter().map(|row| row.reward).collect()))
+        let mut rewards = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(HEAD_ROWS) {
+            rewards.extend(head.run(rows.iter().copied())?.into_iter().map(|row| row.reward));
+        }
+        Ok(Some(rewards))
     }
 }

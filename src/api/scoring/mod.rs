@@ -1,0 +1,55 @@
+//! Scores and points of pictures and texts: `/v1/score`, `/rerank`, `/v1/embeddings`.
+//!
+//! Pictures come in the request or are named by their id; nothing is ever fetched.
+
+pub(super) mod embeddings;
+mod pictures;
+pub(super) mod rerank;
+pub(super) mod score;
+
+use super::{ApiError, Code, generation::LONGEST_PROMPT};
+use crate::{
+    app::State,
+    scoring::{ScoreError, Scorer},
+};
+
+/// What scores, if the pack can and the server takes work.
+fn scorer(state: &State) -> Result<&Scorer, ApiError> {
+    if state.is_draining() {
+        return Err(ApiError::draining());
+    }
+    let none = || {
+        let message = format!("{} has no CLIP: it cannot score or embed anything", state.rules.model.name);
+        ApiError::new(Code::ModelNotFound, message).at("model")
+    };
+    state.scorer.as_ref().ok_or_else(none)
+}
+
+/// Refuses what no prompt is.
+fn text(name: &str, text: String) -> Result<String, ApiError> {
+    let length = text.chars().count();
+    if length > LONGEST_PROMPT {
+        let message = format!("a text has {length} characters; {LONGEST_PROMPT} are read at most");
+        return Err(ApiError::invalid(name, message));
+    }
+    Ok(text)
+}
+
+/// Refuses lists without entries or with too many.
+fn counted(name: &str, count: usize, most: usize) -> Result<(), ApiError> {
+    if (1..=most).contains(&count) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(name, format!("it must have 1 to {most} entries, not {count}")))
+}
+
+impl From<ScoreError> for ApiError {
+    fn from(error: ScoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            ScoreError::Full { retry_after, .. } => Self::new(Code::Overloaded, message).retry_after(retry_after),
+            ScoreError::Stopped => Self::draining(),
+            ScoreError::Failed(_) => Self::internal(message),
+        }
+    }
+}
