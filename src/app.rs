@@ -21,6 +21,7 @@ use anyhow::{Context, ensure};
 use crate::{
     api::{self, Decoders, Judge, Keys, Rates, Rules},
     engine::Engine,
+    feedback::{self, Tokens},
     jobs::Jobs,
     metrics::Metrics,
     pack::Pack,
@@ -45,6 +46,8 @@ pub struct State {
     pub store: Store,
     /// What is counted.
     pub metrics: Metrics,
+    /// What lets people vote.
+    pub tokens: Tokens,
     /// How often clients may ask.
     pub rates: Rates,
     /// Whether there are keys.
@@ -204,12 +207,14 @@ impl Application {
         let handle = self.server.handle();
         let serving = tokio::spawn(self.server);
         let forgetting = tokio::spawn(forget_idle_clients(self.state.clone()));
+        let reviewing = tokio::spawn(review_votes(self.state.clone()));
         let broken = tokio::select! {
             () = stop => false,
             () = breakdown(&self.state.engine) => true,
         };
         drain(&self.state, &handle).await;
         forgetting.abort();
+        reviewing.abort();
         serving.await??;
         ensure!(!broken, "the engine broke down, see the log; kept jobs go on at the next start");
         Ok(())
@@ -240,7 +245,8 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         Some(_) => Judge::Reward,
     };
     Ok(State {
-        rates: Rates::new(&settings.limits),
+        tokens: Tokens::new(store.feedback_secret(), settings.feedback.token_ttl),
+        rates: Rates::new(&settings.limits, &settings.feedback),
         rules: Rules::new(engine.model(), &settings.limits, judge, &settings.best_of),
         decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
@@ -289,6 +295,30 @@ async fn breakdown(engine: &Engine) {
     while !engine.is_broken() {
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Raters are judged, votes are counted, old answers are forgotten.
+async fn review_votes(state: web::Data<State>) {
+    let settings = &state.settings.feedback;
+    let mut ticks = tokio::time::interval(Duration::from_secs(settings.review_interval));
+    let mut seen = 0;
+    loop {
+        ticks.tick().await;
+        match feedback::review(&state.store, settings, seen).await {
+            Ok(place) => seen = place,
+            Err(error) => tracing::warn!("raters cannot be reviewed: {error:#}"),
+        }
+        if let Err(error) = keep_votes_tidy(&state).await {
+            tracing::warn!("votes cannot be counted: {error:#}");
+        }
+    }
+}
+
+async fn keep_votes_tidy(state: &State) -> anyhow::Result<()> {
+    state.metrics.votes_untrained.set(state.store.votes_to_learn().await?);
+    state.store.recount_voted().await?;
+    let window = state.settings.feedback.retry_window.try_into().unwrap_or(i64::MAX);
+    state.store.forget_casts(now().saturating_sub(window)).await
 }
 
 /// Buckets of clients that are full again tell nothing.

@@ -5,6 +5,7 @@ pub mod app;
 pub mod contrast;
 pub mod domain;
 pub mod engine;
+pub mod feedback;
 pub mod jobs;
 pub mod metrics;
 pub mod pack;

@@ -44,6 +44,10 @@ pub struct Metrics {
     pub scoring_seconds: Histogram,
     /// Rewards of pictures for the prompts that they were scored for, by version.
     pub reward: HistogramVec,
+    /// Votes that were acknowledged, by rating and the version that drew.
+    pub votes_total: IntCounterVec,
+    /// Thumbs that training could learn from and has not.
+    pub votes_untrained: IntGauge,
     /// 1 for what serves, by kind and version.
     pub model_info: IntGaugeVec,
 }
@@ -152,6 +156,14 @@ impl Metrics {
                 Histogram::with_opts(buckets("scoring_seconds", "A call of CLIP and the reward head", &SECONDS)),
             )?,
             reward: kept(r, HistogramVec::new(buckets("reward", "Rewards of scored pictures", &TENTHS), &["version"]))?,
+            votes_total: kept(
+                r,
+                IntCounterVec::new(opts("votes_total", "Votes that were acknowledged"), &["rating", "model_version"]),
+            )?,
+            votes_untrained: kept(
+                r,
+                IntGauge::with_opts(opts("votes_untrained", "Thumbs that training has not learned from")),
+            )?,
             model_info: kept(r, IntGaugeVec::new(opts("model_info", "1 for what serves"), &["kind", "version"]))?,
         })
     }

@@ -36,6 +36,7 @@ fn exported() -> BTreeMap<String, Shape> {
     metrics.cancelled_total.with_label_values(&["client"]).inc();
     metrics.rejected_total.with_label_values(&["full"]).inc();
     metrics.reward.with_label_values(&["miniature-reward@0"]).observe(0.5);
+    metrics.votes_total.with_label_values(&["up", "miniature@0"]).inc();
     metrics.model_info.with_label_values(&["generator", "miniature@0"]).set(1);
     let families = metrics.registry.gather();
     let shapes = families.iter().map(|family| {

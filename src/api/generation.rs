@@ -9,7 +9,7 @@ use image::RgbImage;
 
 use super::{ApiError, Code, fields::Fields};
 use crate::{
-    domain::Owner,
+    domain::{Owner, Rater},
     engine::{Class, ModelFacts, Order},
     jobs::{Choosing, ImageFormat, Pruning, Submission, optional},
     pipeline::{Request, Start, schedule::SchedulerKind},
@@ -143,7 +143,7 @@ impl Wanted {
             None => STRENGTH,
         };
         let start = picture.map(|image| Start { image: Arc::new(image), strength });
-        let (rater, user) = (fields.text("rater")?, fields.text("user")?);
+        let (rater, user) = (rater(&mut fields, "rater")?, rater(&mut fields, "user")?);
         let mut request = request(&mut fields, start, rules)?;
         let choosing = choosing(&mut fields, &mut request, rules)?;
         let mut warnings = without_effect(&mut fields)?;
@@ -197,6 +197,13 @@ impl Wanted {
             traceparent: ask.traceparent,
         }
     }
+}
+
+/// Whom the pictures are for; `""` is nobody.
+fn rater(fields: &mut Fields, name: &str) -> Result<Option<String>, ApiError> {
+    let given = fields.text(name)?.filter(|text| !text.is_empty());
+    let rater = given.map(|text| text.parse::<Rater>()).transpose().map_err(|error| ApiError::invalid(name, error))?;
+    Ok(rater.map(|rater| rater.to_string()))
 }
 
 /// What a request says beside its fields.

@@ -7,6 +7,7 @@ mod compat;
 mod document;
 mod error;
 mod fallback;
+mod feedback;
 mod fields;
 mod generation;
 mod health;
@@ -62,6 +63,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(scoring::score::score)
         .service(scoring::rerank::rerank)
         .service(scoring::embeddings::embeddings)
+        .configure(feedback::routes)
         .service(models::list)
         .service(models::view)
         .service(health::livez)
@@ -141,6 +143,14 @@ fn cors(origins: &[String]) -> actix_cors::Cors {
     /// Seconds that a browser remembers what it may do.
     const REMEMBERED: usize = 3600;
     let cors = actix_cors::Cors::default().allow_any_method().allow_any_header().supports_credentials();
-    let cors = cors.expose_headers(["x-request-id", "x-plaudit-job-id", "retry-after"]).max_age(REMEMBERED);
+    let cors = cors
+        .expose_headers([
+            "x-request-id",
+            "x-plaudit-job-id",
+            "x-plaudit-image-id",
+            "x-plaudit-feedback-token",
+            "retry-after",
+        ])
+        .max_age(REMEMBERED);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

@@ -38,6 +38,9 @@ refusals! {
     /// Of operations that score or embed.
     ScoringErrors: InvalidValue UnknownField InvalidApiKey NotFound ModelNotFound RequestTimeout TooLarge UnsupportedMediaType
         RateLimited Internal Overloaded Draining NotReady;
+    /// Of operations that write down what people say.
+    FeedbackErrors: InvalidValue UnknownField InvalidApiKey Forbidden TokenInvalid TokenRaterMismatch NotFound
+        RequestTimeout TokenExpired TooLarge UnsupportedMediaType IdempotencyMismatch RateLimited Internal NotReady DiskFull;
     /// Of lists.
     ListErrors: InvalidValue InvalidApiKey RateLimited Internal NotReady;
     /// Of operations that anybody may do on something that may not be there.

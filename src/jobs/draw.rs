@@ -160,6 +160,7 @@ impl Run {
             width,
             height,
             format,
+            rater: self.submission.rater.clone(),
             withheld: bytes.is_none(),
             reward: candidate.score.as_ref().and_then(|score| score.reward),
             rank,

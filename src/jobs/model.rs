@@ -187,6 +187,8 @@ pub struct MadeImage {
     pub height: u32,
     /// Coding of the bytes.
     pub format: ImageFormat,
+    /// Whom it was drawn for.
+    pub rater: Option<String>,
     /// The safety checker withheld it: there are no bytes.
     pub withheld: bool,
     /// Probability of a thumbs-up, from 0 to 1; `None` where nothing could tell.

@@ -22,7 +22,7 @@ pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use server::ServerSettings;
 
-use crate::{engine::EngineSettings, jobs::JobSettings, scoring::ScoringSettings};
+use crate::{engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, scoring::ScoringSettings};
 
 /// Every setting of a server.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -42,6 +42,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     #[command(flatten)]
     pub scoring: ScoringSettings,
+    #[command(flatten)]
+    pub feedback: FeedbackSettings,
     #[command(flatten)]
     pub log: LogSettings,
 }

@@ -158,6 +158,7 @@ fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, k
         "image_ids": kept.iter().map(|made| made.id.to_string()).collect::<Vec<_>>(),
         "rewards": kept.iter().map(|made| made.reward).collect::<Vec<_>>(),
         "ranks": kept.iter().map(|made| made.rank).collect::<Vec<_>>(), "reward_version": drawn.reward_version,
+        "feedback_tokens": kept.iter().map(|made| answer::token(state, made)).collect::<Vec<_>>(),
         "interrupted": drawn.interrupted, "warnings": warnings,
         "version": concat!("plaudit ", env!("CARGO_PKG_VERSION")),
     })
