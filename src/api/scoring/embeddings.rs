@@ -222,7 +222,10 @@ impl Wanted {
             }
             Value::Object(_) => Picture::of_object("input", &entry)?,
             _ => {
-                return Err(ApiError::invalid("input", "an entry must be a text or a picture; token ids are not taken"));
+                return Err(ApiError::invalid(
+                    "input",
+                    "an entry must be a text or a picture; token ids are not taken",
+                ));
             }
         };
         self.places.push(Place::Picture(self.pictures.len()));
