@@ -10,5 +10,6 @@ mod harness;
 mod jobs;
 mod owners;
 mod protocol;
+mod scoring;
 mod stopping;
 mod traces;

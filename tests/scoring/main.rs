@@ -5,4 +5,5 @@
 mod common;
 mod harness;
 mod parity;
+mod queue;
 mod rewards;
