@@ -138,6 +138,8 @@ mod tests {
         assert!(PAGE.contains(r#"<script type="module" src="/app.js"></script>"#));
         assert!(!PAGE.contains(" style=") && !PAGE.contains(" onclick="));
         let foreign = PAGE.replace("http://www.w3.org/2000/svg", "");
-        assert!(!foreign.contains("http://") && !foreign.contains("https://") && ![SCRIPT, VOTES].concat().contains("://"));
+        assert!(
+            !foreign.contains("http://") && !foreign.contains("https://") && ![SCRIPT, VOTES].concat().contains("://")
+        );
     }
 }

@@ -48,10 +48,10 @@ async fn inside_a_small_disk() {
         let store = attached(data.path()).await;
         let key = key(&store, Role::Client).await;
         let image = pictures(&store, &key.owner, 1).await.remove(0);
-        store.close().await;
-        let ballast = ballast.to_string();
-        let app = TestApp::over(data, &["--feedback-rate", "0", "--jobs-ballast", &ballast]).await;
-        let scene = Scene { store: attached(app.data.path()).await, app, key, images: vec![image] };
+        let app = TestApp::over(data, &["--feedback-rate", "0"]).await;
+        // Whoever made the file: the server gives it back.
+        store.set_ballast(ballast).expect("there is room yet");
+        let scene = Scene { store, app, key, images: vec![image] };
         let filler = disk.join("filler");
         fill(&filler, left);
         let (acknowledged, refusal) = vote_until_full(&scene).await;

@@ -1,7 +1,7 @@
 //! Votes over HTTP against a real server and a real database: whose they are, what survives, what cannot be done.
 #![allow(missing_docs)]
 
-#[allow(dead_code)] // other tests use the rest
+#[allow(dead_code, unreachable_pub)] // other tests use the rest
 #[path = "../api/harness.rs"]
 mod harness;
 

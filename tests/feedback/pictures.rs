@@ -33,15 +33,22 @@ fn walk(folder: &Path) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_deletes_a_job_deletes_its_voted_pictures() {
-    let scene = Scene::new(1, &[]).await;
-    counted(scene.vote(json!({"image_id": scene.images[0], "rating": "up"})).await).await;
-    let facts = scene.store.image(&scene.key.owner, scene.images[0]).await.expect("read").expect("there");
-    let path = format!("/v1/jobs/{}", facts.job);
-    let gone = scene.app.as_owner(&scene.key.secret, Method::DELETE, &path).send().await.expect("an answer");
-    assert_eq!(gone.status(), 200, "{}", gone.text().await.unwrap_or_default());
-    assert_eq!(scene.store.voted_bytes(scene.images[0]).await.expect("read"), None);
-    assert_eq!(walk(&scene.app.data.path().join("blobs")), 0);
-    assert_eq!(scene.standing().await.len(), 1, "the vote is in the log");
+    let app = TestApp::start().await;
+    let ask = async |method: Method, path: &str, body: Value| -> Response {
+        app.as_owner("alice", method, path).json(&body).send().await.expect("an answer")
+    };
+    let made = ask(Method::POST, "/v1/images/generations", crate::harness::quick()).await;
+    let made: Value = made.json().await.expect("JSON");
+    let image = &made["data"][0]["image_id"];
+    counted(ask(Method::POST, "/v1/feedback", json!({"image_id": image, "rating": "up"})).await).await;
+    let path = format!("/v1/jobs/{}", made["id"].as_str().expect("a name"));
+    assert_eq!(ask(Method::DELETE, &path, json!({})).await.status(), 200);
+    let store = attached(app.data.path()).await;
+    let image = image.as_str().and_then(|id| id.parse().ok()).expect("a name");
+    assert_eq!(store.voted_bytes(image).await.expect("read"), None);
+    assert_eq!(walk(&app.data.path().join("blobs")), 0);
+    let votes = store.votes_after(0, 9).await.expect("votes");
+    assert_eq!(votes.len(), 1, "the vote is in the log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
