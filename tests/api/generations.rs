@@ -23,6 +23,7 @@ async fn a_picture_comes_back_as_a_png_of_the_packs_size() {
         assert_eq!((picture.width(), picture.height()), (64, 64));
         assert_eq!(image["seed"], 7 + i as u64);
         assert!(image["reward"].as_f64().is_some_and(|reward| (0.0..=1.0).contains(&reward)), "{image}");
+        assert!(image["feedback_token"].is_string(), "{image}");
     }
     assert!(answer["model_version"].as_str().expect("a version").starts_with("miniature@"));
     assert_eq!(answer["warnings"], json!(["quality has no effect here"]));
