@@ -1,3 +1,12 @@
-//! What people think of pictures: votes, and the datasets that are made of them.
+//! What people say of pictures: who may vote, how far a vote is trusted, and the datasets that are made of votes.
 
 pub mod dataset;
+mod quarantine;
+mod settings;
+mod tokens;
+mod weight;
+
+pub use quarantine::{Look, Reason, judge};
+pub use settings::FeedbackSettings;
+pub use tokens::{Claims, TokenError, Tokens};
+pub use weight::weights;

@@ -16,6 +16,10 @@ mod lock;
 mod secrets;
 mod space;
 mod sweep;
+mod votes;
+mod votes_raters;
+mod votes_read;
+mod votes_write;
 
 use std::{
     fs::File,
@@ -41,6 +45,9 @@ pub use jobs::{Ending, Found, JobRecord, NewJob};
 pub use keys::KeyRecord;
 pub use space::{Full, free_bytes, is_full};
 pub use sweep::Swept;
+pub use votes::{Act, Ballot, Cast, CastError, NewFeedback, Once, Receipt};
+pub use votes_raters::Candidate;
+pub use votes_read::{Subject, VoteFilter, VoteRecord};
 
 /// The state of a server under its `--data` directory. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,7 +66,12 @@ struct Inner {
     blob_use: RwLock<()>,
     /// Bytes of all pictures, those that jobs start from too; equal content counts as often as it is named.
     used: AtomicU64,
+    /// Bytes of pictures that are kept because they were voted on; another process may change them.
+    voted: AtomicU64,
     session_secret: [u8; secrets::SECRET_BYTES],
+    feedback_secret: [u8; secrets::SECRET_BYTES],
+    /// To the task that writes votes.
+    ballots: votes::Ballots,
     /// `None` for those who only came for the keys.
     _lock: Option<File>,
 }
@@ -87,7 +99,9 @@ impl Store {
     }
 
     async fn assemble(data: &Path, lock: Option<File>) -> anyhow::Result<Self> {
-        let session_secret = secrets::session_key(data)?;
+        let session_secret = secrets::key(data, "session", "signs all browsers out")?;
+        let feedback_secret = secrets::key(data, "feedback", "makes all tokens for votes invalid")?;
+        let (ballots, waiting) = votes::queue();
         let blobs = Blobs::open(data, lock.is_some())?;
         let database = Database::open(&data.join("plaudit.db")).await?;
         let used: i64 = sqlx::query_scalar(
@@ -102,10 +116,17 @@ impl Store {
             ballast: Ballast::under(data),
             blob_use: RwLock::new(()),
             used: AtomicU64::new(used.try_into()?),
+            voted: AtomicU64::new(0),
             session_secret,
+            feedback_secret,
+            ballots,
             _lock: lock,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        votes::serve(&inner, waiting);
+        let store = Self { inner };
+        store.recount_voted().await?;
+        Ok(store)
     }
 
     /// The directory.
@@ -116,6 +137,11 @@ impl Store {
     /// The key that session cookies are made with; the same after a restart.
     pub fn session_secret(&self) -> &[u8; 32] {
         &self.inner.session_secret
+    }
+
+    /// The key that tokens for votes are made with; the same after a restart.
+    pub fn feedback_secret(&self) -> &[u8; 32] {
+        &self.inner.feedback_secret
     }
 
     /// Bytes that pictures take, those that jobs start from too.

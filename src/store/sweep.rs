@@ -1,5 +1,5 @@
 //! What leaves the store, and when: expired jobs with their pictures, the oldest jobs when pictures outgrow their
-//! quota.
+//! quota. Pictures that were voted on stay as blobs (`votes_write`), until their owner deletes them.
 
 use sqlx::{Sqlite, Transaction};
 
@@ -64,7 +64,8 @@ impl Store {
         Ok(swept)
     }
 
-    /// Removes a job of this owner's with its pictures, and nothing tells that it was there. One that has not ended stays.
+    /// Removes a job of this owner's with its pictures, those that were voted on too, and nothing tells that it was there.
+    /// One that has not ended stays.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -107,6 +108,9 @@ impl Store {
         let mut gone = Gone::default();
         for job in jobs {
             gone.images_of(job, &mut transaction).await?;
+            if tombstones.is_none() {
+                gone.blobs.extend(super::votes_write::unpin_job(&mut transaction, job).await?);
+            }
             if let Some(now) = tombstones {
                 sqlx::query("INSERT INTO tombstones (id, owner, expired) SELECT id, owner, ? FROM jobs WHERE id = ?")
                     .bind(now)
@@ -124,6 +128,9 @@ impl Store {
             gone.bytes += bytes as u64;
         }
         transaction.commit().await?;
+        if tombstones.is_none() {
+            self.recount_voted().await?;
+        }
         self.forget(gone).await
     }
 
@@ -169,7 +176,8 @@ impl Store {
 
     async fn blob_is_named(&self, blob: &str) -> sqlx::Result<bool> {
         sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM images WHERE blob = ?1) OR EXISTS (SELECT 1 FROM jobs WHERE start_blob = ?1)",
+            "SELECT EXISTS (SELECT 1 FROM images WHERE blob = $1) OR EXISTS (SELECT 1 FROM jobs WHERE start_blob = $1) \
+             OR EXISTS (SELECT 1 FROM feedback_images WHERE blob = $1 AND kept)",
         )
         .bind(blob)
         .fetch_one(&self.database().writer)
