@@ -45,6 +45,7 @@ pub(crate) fn full(number: u32) -> Row {
     Row {
         reward_version: Some("reward@ba9876543210".into()),
         feedback_id: Some(format!("fb_{number}")),
+        owner: Some("key_1".into()),
         negative_prompt: Some(String::new()),
         split: Some("train".into()),
         category: Some("count".into()),

@@ -30,7 +30,7 @@ const fn column(name: &'static str, kind: Kind, meaning: &'static str) -> Column
 }
 
 /// In the order of [`Row`](super::Row)'s fields.
-pub(super) const COLUMNS: [Column; 28] = [
+pub(super) const COLUMNS: [Column; 29] = [
     column("image_id", Kind::Text, "the picture's name where it was drawn"),
     column("rater", Kind::Text, "who voted"),
     column("rating", Kind::Text, "`up` or `down`; null only where `skipped`"),
@@ -43,6 +43,7 @@ pub(super) const COLUMNS: [Column; 28] = [
     column("file_name", Kind::Text, "where the picture lies, relative to `data/`"),
     column("image_sha256", Kind::Text, "SHA-256 of the picture's file"),
     column("feedback_id", Kind::Text, "the vote's own name"),
+    column("owner", Kind::Text, "under whom the rater is known; raters of two owners are two"),
     column("negative_prompt", Kind::Text, "what the picture was not to show"),
     column("split", Kind::Text, "which part of a dataset it belongs to"),
     column("category", Kind::Text, "what kind of prompt it is"),

@@ -29,6 +29,8 @@ pub struct ExportFacts {
 impl ExportFacts {
     /// The layout that is written.
     pub const VERSION: u32 = 1;
+    /// What this program calls itself.
+    pub const PRODUCER: &str = concat!("plaudit ", env!("CARGO_PKG_VERSION"));
 }
 
 /// SHA-256 over rows in their order: each as its JSON object, in the order of [`Row`]'s fields, and a line feed. It is what

@@ -20,7 +20,7 @@ mod files;
 mod jsonl;
 mod limits;
 mod parquet;
-mod picture;
+pub(crate) mod picture;
 mod reader;
 mod row;
 mod writer;

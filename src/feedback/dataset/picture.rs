@@ -10,11 +10,19 @@ use super::DatasetLimits;
 /// Bytes that a decoded pixel takes at most: four channels of 16 bits.
 const PIXEL_BYTES: u64 = 8;
 
-/// The coding of a picture that may come from anywhere. Nothing is decoded but its head.
+/// What the first bytes of a picture say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) format: ImageFormat,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+/// The head of a picture that may come from anywhere. Nothing else is decoded.
 ///
 /// # Errors
 /// Neither PNG nor JPEG nor WebP by its first bytes, no dimensions, or larger than the limits.
-pub(super) fn check(bytes: &[u8], limits: &DatasetLimits) -> Result<ImageFormat, String> {
+pub(crate) fn check(bytes: &[u8], limits: &DatasetLimits) -> Result<Head, String> {
     if bytes.len() as u64 > limits.max_image_bytes {
         return Err(format!("the picture has {} bytes, more than {}", bytes.len(), limits.max_image_bytes));
     }
@@ -29,12 +37,12 @@ pub(super) fn check(bytes: &[u8], limits: &DatasetLimits) -> Result<ImageFormat,
     if width.min(height) == 0 {
         return Err("the picture has no pixels".into());
     }
-    Ok(format)
+    Ok(Head { format, width, height })
 }
 
 /// The picture of bytes that were checked.
 pub(super) fn decode(bytes: &[u8], limits: &DatasetLimits) -> Result<RgbImage, String> {
-    let format = check(bytes, limits)?;
+    let Head { format, .. } = check(bytes, limits)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let side = limits.max_image_side;
     let mut within = Limits::default();
@@ -56,7 +64,7 @@ pub(super) fn extension(format: ImageFormat) -> Option<&'static str> {
 }
 
 /// SHA-256 in lower-case hexadecimal digits.
-pub(super) fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

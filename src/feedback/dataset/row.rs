@@ -70,6 +70,9 @@ pub struct Row {
     /// The vote's own name: importing it twice adds nothing.
     #[serde(default)]
     pub feedback_id: Option<String>,
+    /// Under whom the rater is known: a key, a browser. Raters of two owners are two, even of one name.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// What the picture was not to show.
     #[serde(default)]
     pub negative_prompt: Option<String>,
@@ -132,6 +135,7 @@ impl Row {
             ("model_version", Some(&self.model_version)),
             ("reward_version", self.reward_version.as_ref()),
             ("feedback_id", self.feedback_id.as_ref()),
+            ("owner", self.owner.as_ref()),
             ("split", self.split.as_ref()),
             ("category", self.category.as_ref()),
             ("surface", self.surface.as_ref()),

@@ -83,7 +83,7 @@ impl Writer {
     pub fn push(&mut self, mut row: Row, image: &[u8]) -> Result<(), DatasetError> {
         let wrong = |reason| DatasetError::file(format!("row {}", self.count + 1), reason);
         row.check().map_err(wrong)?;
-        let kind = picture::check(image, &DatasetLimits::default()).map_err(wrong)?;
+        let kind = picture::check(image, &DatasetLimits::default()).map_err(wrong)?.format;
         let digest = picture::digest(image);
         let name = format!("{IMAGES}/{digest}.{}", picture::extension(kind).unwrap_or_default());
         let new = self.images.insert(digest.clone());
@@ -124,7 +124,7 @@ impl Writer {
             to_sequence,
             rows_sha256: digest.finish(),
             created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64),
-            producer: concat!("plaudit ", env!("CARGO_PKG_VERSION")).to_owned(),
+            producer: ExportFacts::PRODUCER.to_owned(),
         };
         let folder = staging.path();
         write_new(&folder.join(CARD), card.text(format, &facts).as_bytes())?;
