@@ -41,7 +41,9 @@ def main():
         | {"weight": datasets.Value("float32"), "image": datasets.Image(), "extra": {"unknown": datasets.Value("int8")}}
     )
     folder = Path(__file__).resolve().parent.parent
-    datasets.Dataset.from_list(rows, features=features).to_parquet(folder / "hf_dataset.parquet")
+    datasets.Dataset.from_list(rows, features=features).to_parquet(
+        folder / "hf_dataset.parquet", compression="zstd"
+    )
 
 
 main()

@@ -16,9 +16,13 @@ use arrow_array::{
     },
 };
 use arrow_schema::DataType;
-use parquet::arrow::{
-    ProjectionMask,
-    arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
+    },
+    basic::Compression,
+    file::metadata::RowGroupMetaData,
 };
 use serde_json::{Map, Value};
 
@@ -107,11 +111,21 @@ fn reader(file: File, limits: &DatasetLimits) -> Result<ParquetRecordBatchReader
             return Err(format!("row group {index} has {bytes} bytes, more than {}", limits.max_row_group_bytes));
         }
     }
+    compressions(builder.metadata().row_groups())?;
     let known = |name: &str| name == "image" || COLUMNS.iter().any(|column| column.name == name);
     let fields = builder.schema().fields().iter().enumerate();
     let wanted: Vec<_> = fields.filter(|(_, field)| known(field.name())).map(|(index, _)| index).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(|error| error.to_string())
+}
+
+/// Refuses compressions that this program does not read, before rows are asked for.
+fn compressions(groups: &[RowGroupMetaData]) -> Result<(), String> {
+    let all = groups.iter().flat_map(RowGroupMetaData::columns).map(|column| column.compression());
+    match all.into_iter().find(|found| !matches!(found, Compression::UNCOMPRESSED | Compression::ZSTD(_))) {
+        Some(other) => Err(format!("is compressed with {other}; only zstd and no compression are read")),
+        None => Ok(()),
+    }
 }
 
 fn row(batch: &RecordBatch, index: usize) -> Result<Row, String> {
