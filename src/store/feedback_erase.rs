@@ -253,7 +253,7 @@ impl Erased {
 
     /// HMAC-SHA-256 in hexadecimal digits.
     fn digest(&self, name: &str) -> String {
-        let mut code = Hmac::<Sha256>::new(&self.key.into());
+        let mut code = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
         code.update(b"erasure\0");
         code.update(name.as_bytes());
         hex(&code.finalize().into_bytes())
