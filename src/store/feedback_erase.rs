@@ -62,8 +62,9 @@ impl Erasure {
         match self {
             Self::Rater(rater) => {
                 for place in ["/rater", "/picture/rater"] {
-                    let named = rest.pointer_mut(place).filter(|value| **value == rater.as_str());
-                    named.map(|value| *value = Value::Null);
+                    if let Some(value) = rest.pointer_mut(place).filter(|value| **value == rater.as_str()) {
+                        *value = Value::Null;
+                    }
                 }
             }
             Self::Image(image) => {
@@ -156,7 +157,7 @@ async fn look(
 
 async fn redact(
     transaction: &mut Transaction<'static, Sqlite>,
-    found: &Found,
+    found: &[(i64, Redacted)],
 ) -> anyhow::Result<Option<RangeInclusive<i64>>> {
     for (sequence, redacted) in found {
         sqlx::query("UPDATE events SET body = $1, owner = CASE WHEN $2 THEN $3 ELSE owner END WHERE sequence = $4")

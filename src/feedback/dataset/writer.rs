@@ -46,7 +46,7 @@ pub struct Writer {
 #[derive(Debug)]
 enum Rows {
     Lines(BufWriter<File>),
-    Parquet(Shards),
+    Parquet(Box<Shards>),
 }
 
 impl Writer {
@@ -69,7 +69,7 @@ impl Writer {
                 let path = data.join(METADATA);
                 Rows::Lines(BufWriter::new(File::create_new(&path).map_err(DatasetError::io(&path))?))
             }
-            Format::Parquet => Rows::Parquet(Shards::create(&data)),
+            Format::Parquet => Rows::Parquet(Box::new(Shards::create(&data))),
         };
         let (images, digest) = (HashSet::new(), RowsDigest::default());
         Ok(Self { place: place.to_owned(), staging, format, card, rows, images, count: 0, digest })

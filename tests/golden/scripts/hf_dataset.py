@@ -1,8 +1,9 @@
-"""Writes tests/golden/hf_dataset.parquet with Hugging Face's own library: python hf_dataset.py (datasets 5.2.0, pillow)."""
+"""Writes tests/golden/hf_dataset.parquet with Hugging Face's and Arrow's own libraries: python hf_dataset.py (datasets 5.2.0, pillow)."""
 
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet as pq
 from PIL import Image
 
 ROWS = [("ann", "up", 0.5), ("bob", "down", None), ("ann", None, None)]
@@ -41,9 +42,9 @@ def main():
         | {"weight": datasets.Value("float32"), "image": datasets.Image(), "extra": {"unknown": datasets.Value("int8")}}
     )
     folder = Path(__file__).resolve().parent.parent
-    datasets.Dataset.from_list(rows, features=features).to_parquet(
-        folder / "hf_dataset.parquet", compression="zstd"
-    )
+    # `to_parquet` writes Snappy only, which is not read here yet; the table is its own.
+    table = datasets.Dataset.from_list(rows, features=features).with_format("arrow")[:]
+    pq.write_table(table.replace_schema_metadata(features.arrow_schema.metadata), folder / "hf_dataset.parquet", compression="zstd")
 
 
 main()

@@ -107,7 +107,7 @@ fn reader(file: File, limits: &DatasetLimits) -> Result<ParquetRecordBatchReader
         .map_err(|error| format!("this is no Parquet file, or a damaged one: {error}"))?;
     for (index, group) in builder.metadata().row_groups().iter().enumerate() {
         let bytes = group.total_byte_size();
-        if u64::try_from(bytes).map_or(true, |bytes| bytes > limits.max_row_group_bytes) {
+        if !u64::try_from(bytes).is_ok_and(|bytes| bytes <= limits.max_row_group_bytes) {
             return Err(format!("row group {index} has {bytes} bytes, more than {}", limits.max_row_group_bytes));
         }
     }

@@ -111,7 +111,8 @@ fn properties() -> WriterProperties {
 fn schema() -> Schema {
     let mut fields = vec![Field::new("image", DataType::Struct(image_fields()), true)];
     fields.extend(COLUMNS.iter().map(|column| Field::new(column.name, data_type(column.kind), true)));
-    Schema::new(fields)
+    // pyarrow takes the metadata of the Arrow schema where there is one, and not the file's.
+    Schema::new_with_metadata(fields, [(FEATURES_KEY.to_owned(), features().to_string())].into())
 }
 
 fn image_fields() -> Fields {
