@@ -1,7 +1,6 @@
 //! Votes as rows of datasets, from one snapshot of the database.
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
 use serde_json::Value;
 
 use super::Store;
@@ -77,16 +76,12 @@ impl Store {
              FROM votes JOIN feedback_images f ON f.image = votes.image JOIN events ON events.sequence = votes.sequence \
              WHERE {CHOSEN} ORDER BY votes.sequence"
         );
-        let mut votes = Vec::new();
-        {
-            let mut rows = sqlx::query_as::<_, VoteRow>(sqlx::AssertSqlSafe(query))
-                .bind(scope.after)
-                .bind(scope.rater.as_deref())
-                .fetch(&mut *snapshot);
-            while let Some(row) = rows.try_next().await? {
-                votes.push(exported(row)?);
-            }
-        }
+        let rows: Vec<VoteRow> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+            .bind(scope.after)
+            .bind(scope.rater.as_deref())
+            .fetch_all(&mut *snapshot)
+            .await?;
+        let mut votes = rows.into_iter().map(exported).collect::<anyhow::Result<Vec<_>>>()?;
         weigh(&mut votes, most);
         Ok(ExportedVotes { votes, to_sequence })
     }

@@ -1,6 +1,7 @@
 //! Writing Parquet: shards of bounded row groups.
 
 use std::{
+    collections::HashMap,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
@@ -112,7 +113,8 @@ fn schema() -> Schema {
     let mut fields = vec![Field::new("image", DataType::Struct(image_fields()), true)];
     fields.extend(COLUMNS.iter().map(|column| Field::new(column.name, data_type(column.kind), true)));
     // pyarrow takes the metadata of the Arrow schema where there is one, and not the file's.
-    Schema::new_with_metadata(fields, [(FEATURES_KEY.to_owned(), features().to_string())].into())
+    let metadata = HashMap::from([(FEATURES_KEY.to_owned(), features().to_string())]);
+    Schema::new_with_metadata(fields, metadata)
 }
 
 fn image_fields() -> Fields {
