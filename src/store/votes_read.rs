@@ -262,6 +262,19 @@ impl Store {
         Ok(Some((parsed(&format)?, bytes)))
     }
 
+    /// The bytes of a gold item: raters see it when its job has long expired.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn gold_bytes(&self, image: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
+        let gold: Option<i64> =
+            sqlx::query_scalar("SELECT seed FROM feedback_images WHERE image = $1 AND kept AND gold IS NOT NULL")
+                .bind(image.to_string())
+                .fetch_optional(&self.database().readers)
+                .await?;
+        if gold.is_none() { Ok(None) } else { self.voted_bytes(image).await }
+    }
+
     /// Thumbs that training could learn from: those taken back and those in quarantine left out.
     ///
     /// # Errors
