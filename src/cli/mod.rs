@@ -1,6 +1,7 @@
 //! The command line: a file a subcommand.
 
 mod doctor;
+mod feedback;
 mod generate;
 mod keys;
 mod pack;
@@ -26,6 +27,8 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Make, list and revoke API keys
     Keys(keys::Arguments),
+    /// Export, import, count and erase votes
+    Feedback(feedback::Arguments),
     /// Draw pictures of a prompt
     Generate(generate::Arguments),
     /// Score pictures against prompts
@@ -37,7 +40,7 @@ enum Command {
 }
 
 /// The subcommands whose settings may come from a file: the server, and those that speak of one.
-const FROM_FILE: [&str; 3] = [SERVE, "doctor", "keys"];
+const FROM_FILE: [&str; 4] = [SERVE, "doctor", "keys", "feedback"];
 const SERVE: &str = "serve";
 
 impl Cli {
@@ -77,6 +80,7 @@ impl Cli {
         match self.command {
             Command::Serve(arguments) => serve::run(*arguments),
             Command::Keys(arguments) => keys::run(arguments),
+            Command::Feedback(arguments) => feedback::run(arguments),
             Command::Generate(arguments) => generate::run(arguments),
             Command::Score(arguments) => score::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),

@@ -1,5 +1,7 @@
-//! What people say of pictures: who may vote, and how far a vote is trusted.
+//! What people say of pictures: who may vote, how far a vote is trusted, and the datasets that are made of votes.
 
+pub mod dataset;
+pub mod exchange;
 mod quarantine;
 mod review;
 mod settings;

@@ -163,8 +163,13 @@ impl Store {
     /// Removes the blobs that no row names any more.
     async fn forget(&self, gone: Gone) -> anyhow::Result<()> {
         self.uncount_bytes(gone.bytes);
+        self.remove_unnamed(gone.blobs).await
+    }
+
+    /// Removes those of these blobs that no row names.
+    pub(super) async fn remove_unnamed(&self, blobs: Vec<String>) -> anyhow::Result<()> {
         let mut unnamed = Vec::new();
-        for blob in gone.blobs {
+        for blob in blobs {
             if !self.blob_is_named(&blob).await? {
                 unnamed.push(blob);
             }

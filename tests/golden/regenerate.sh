@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes every fixture anew, and the miniature pack's graphs. Same versions, same processor family: same files.
 #   PYTHON=.venv/bin/python OPTIMUM_PYTHON=.venv-optimum/bin/python tests/golden/regenerate.sh
-# Without OPTIMUM_PYTHON the optimum fixtures stay as they are.
+# Without OPTIMUM_PYTHON the optimum fixtures stay as they are, without DATASETS_PYTHON (datasets 5.2.0, pillow) hf_dataset.parquet does.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}
@@ -20,5 +20,6 @@ trap 'rm -rf "$checkpoint"' EXIT
 "$python" $scripts/interval.py
 "$python" $scripts/clip.py
 if [ -n "${OPTIMUM_PYTHON:-}" ]; then "$OPTIMUM_PYTHON" $scripts/optimum_run.py "$checkpoint"; fi
+if [ -n "${DATASETS_PYTHON:-}" ]; then "$DATASETS_PYTHON" $scripts/hf_dataset.py; fi
 "$python" $scripts/census.py
 git status --short -- tests/golden training/tests/golden onnx/packs/miniature
