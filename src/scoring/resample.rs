@@ -98,6 +98,18 @@ fn byte(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, i32::from(u8::MAX)) as u8
 }
 
+/// Rows of bytes, all of one length.
+struct Rows<'a> {
+    bytes: &'a [u8],
+    pitch: usize,
+}
+
+impl Rows<'_> {
+    fn from(&self, first: usize) -> impl Iterator<Item = &[u8]> {
+        self.bytes.chunks_exact(self.pitch.max(1)).skip(first)
+    }
+}
+
 /// `image` at `size` (width, height), of which the columns and rows `kept` are computed: u8 `[rows, columns, 3]`.
 ///
 /// `kept` must lie inside of `size`.
@@ -107,22 +119,43 @@ pub(super) fn resize(
     size: (usize, usize),
     kept: (Range<usize>, Range<usize>),
 ) -> Vec<u8> {
-    let columns = taps(filter, image.width() as usize, size.0, kept.0);
-    let rows = taps(filter, image.height() as usize, size.1, kept.1);
-    let first = rows.iter().map(|taps| taps.first).min().unwrap_or(0);
-    let end = rows.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
-    let narrow = across(image, &columns, first..end);
-    down(&narrow, &rows, first, columns.len() * COLOURS)
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let columns = taps(filter, width, size.0, kept.0);
+    let rows = taps(filter, height, size.1, kept.1);
+    let source = Rows { bytes: image.as_raw(), pitch: width * COLOURS };
+    if vertical_first((width, height), size) {
+        let used = span(&columns);
+        let pitch = used.len() * COLOURS;
+        let low = down(&source, used.start * COLOURS..used.end * COLOURS, &rows, 0);
+        return across(&Rows { bytes: &low, pitch }, 0..rows.len(), &columns, used.start);
+    }
+    let used = span(&rows);
+    let pitch = columns.len() * COLOURS;
+    let narrow = across(&source, used.clone(), &columns, 0);
+    down(&Rows { bytes: &narrow, pitch }, 0..pitch, &rows, used.start)
 }
 
-/// The first pass: rows `wanted` of the picture, each with a pixel for every tap.
-fn across(image: &RgbImage, columns: &[Taps], wanted: Range<usize>) -> Vec<u8> {
-    let pitch = image.width() as usize * COLOURS;
+/// Each pass rounds, so their order shows. Pillow 13 goes down first where that takes more than twice as many pixels from the height
+/// as from the width.
+fn vertical_first(from: (usize, usize), to: (usize, usize)) -> bool {
+    let lost = |from: usize, to: usize| from as i64 - to as i64;
+    let (width, height) = (lost(from.0, to.0), lost(from.1, to.1));
+    height > 0 && height > 2 * width
+}
+
+/// The source pixels that any of the taps reads.
+fn span(taps: &[Taps]) -> Range<usize> {
+    let first = taps.iter().map(|taps| taps.first).min().unwrap_or(0);
+    first..taps.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(first)
+}
+
+/// Of the rows `wanted`, a pixel for every tap; the source begins at pixel `offset` of what taps count in.
+fn across(source: &Rows<'_>, wanted: Range<usize>, columns: &[Taps], offset: usize) -> Vec<u8> {
     let mut made = Vec::with_capacity(wanted.len() * columns.len() * COLOURS);
-    for row in image.as_raw().chunks_exact(pitch.max(1)).skip(wanted.start).take(wanted.len()) {
+    for row in source.from(wanted.start).take(wanted.len()) {
         for Taps { first, weights } in columns {
             let mut sums = [1 << (PRECISION - 1); COLOURS];
-            for (pixel, weight) in row[first * COLOURS..].chunks_exact(COLOURS).zip(weights) {
+            for (pixel, weight) in row[(first - offset) * COLOURS..].chunks_exact(COLOURS).zip(weights) {
                 sums.iter_mut().zip(pixel).for_each(|(sum, &value)| *sum += i32::from(value) * weight);
             }
             made.extend(sums.map(byte));
@@ -131,14 +164,14 @@ fn across(image: &RgbImage, columns: &[Taps], wanted: Range<usize>) -> Vec<u8> {
     made
 }
 
-/// The second pass, over rows of `pitch` bytes of which the first is row `offset` of the picture.
-fn down(narrow: &[u8], rows: &[Taps], offset: usize, pitch: usize) -> Vec<u8> {
-    let mut made = Vec::with_capacity(rows.len() * pitch);
-    let mut sums = vec![0; pitch];
+/// A row for every tap, of the bytes `part` of each row; the source begins at row `offset` of what taps count in.
+fn down(source: &Rows<'_>, part: Range<usize>, rows: &[Taps], offset: usize) -> Vec<u8> {
+    let mut made = Vec::with_capacity(rows.len() * part.len());
+    let mut sums = vec![0; part.len()];
     for Taps { first, weights } in rows {
         sums.fill(1 << (PRECISION - 1));
-        for (row, weight) in narrow.chunks_exact(pitch.max(1)).skip(first - offset).zip(weights) {
-            sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i32::from(value) * weight);
+        for (row, weight) in source.from(first - offset).zip(weights) {
+            sums.iter_mut().zip(&row[part.clone()]).for_each(|(sum, &value)| *sum += i32::from(value) * weight);
         }
         made.extend(sums.iter().map(|&sum| byte(sum)));
     }

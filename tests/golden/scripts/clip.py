@@ -26,7 +26,7 @@ PERTURBATION = 0.15  # random weights as they come hardly look at their inputs
 SIDE = 32
 FOLDER = common.GOLDEN / "tiny_clip"
 # Width and height: smaller, equal, larger, odd, narrow, wide.
-SIZES = [(32, 32), (64, 64), (40, 24), (24, 40), (33, 47), (101, 67), (31, 33), (5, 7), (1, 1), (1, 90), (90, 1), (200, 150), (97, 300), (32, 57)]
+SIZES = [(32, 32), (64, 64), (40, 24), (24, 40), (33, 47), (101, 67), (31, 33), (5, 7), (1, 1), (1, 90), (90, 1), (200, 150), (97, 300), (300, 97), (32, 57), (64, 33), (20, 150)]
 PAIRED = 8
 TEXTS = ["a photo of the cat", "two blue stars on the beach", "", "three red fish at night, " * 12]
 TEXT = dict(hidden_act="quick_gelu", projection_dim=12) | {k: v for k, v in architectures.TINY.text.items() if k != "projection_dim"}
