@@ -21,6 +21,7 @@ use anyhow::{Context, ensure};
 use crate::{
     api::{self, Decoders, Keys, Rates, Rules},
     engine::Engine,
+    feedback::Tokens,
     jobs::Jobs,
     metrics::Metrics,
     pack::Pack,
@@ -42,6 +43,8 @@ pub struct State {
     pub store: Store,
     /// What is counted.
     pub metrics: Metrics,
+    /// What lets people vote.
+    pub tokens: Tokens,
     /// How often clients may ask.
     pub rates: Rates,
     /// Whether there are keys.
@@ -224,6 +227,7 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     metrics.model_info.with_label_values(&["generator", engine.model().version.as_str()]).set(1);
     let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings.jobs.clone()).await?;
     Ok(State {
+        tokens: Tokens::new(store.feedback_secret(), settings.feedback.token_ttl),
         rates: Rates::new(&settings.limits),
         rules: Rules::new(engine.model(), &settings.limits),
         decoders: Decoders::new(settings.server.decoders),

@@ -52,7 +52,7 @@ pub(crate) struct Image {
     pub(crate) reward: Option<f64>,
     /// Its place by reward
     pub(crate) rank: Option<u32>,
-    /// Lets its holder vote on it
+    /// Lets its holder vote on it; null where it is withheld
     pub(crate) feedback_token: Option<String>,
     /// Always null: prompts are not rewritten
     pub(crate) revised_prompt: Option<String>,
@@ -96,11 +96,17 @@ pub(super) async fn image(state: &State, base: &str, made: &MadeImage, delivery:
         Delivery::Url => None,
         Delivery::Base64 => file(state, made).await?,
     };
-    Ok(Image::of(made, base, delivery, file))
+    Ok(Image::of(made, base, delivery, file, token(state, made)))
+}
+
+/// Lets whoever is given the picture vote on it; what nobody is shown cannot be voted on.
+pub(super) fn token(state: &State, made: &MadeImage) -> Option<String> {
+    let issue = || state.tokens.issue(made.id, made.rater.as_deref(), None, crate::app::now());
+    (!made.withheld).then(issue)
 }
 
 impl Image {
-    fn of(made: &MadeImage, base: &str, delivery: Delivery, file: Option<Bytes>) -> Self {
+    fn of(made: &MadeImage, base: &str, delivery: Delivery, file: Option<Bytes>, token: Option<String>) -> Self {
         let url = (delivery == Delivery::Url && !made.withheld).then(|| format!("{base}/v1/images/{}", made.id));
         Self {
             b64_json: file.map(|file| BASE64_STANDARD.encode(file)),
@@ -110,7 +116,7 @@ impl Image {
             seed: made.seed,
             reward: None,
             rank: None,
-            feedback_token: None,
+            feedback_token: token,
             revised_prompt: None,
         }
     }
@@ -341,7 +347,7 @@ mod tests {
     fn made(withheld: bool) -> MadeImage {
         let bytes = (!withheld).then(|| Bytes::from_static(b"file"));
         let (id, format) = (ImageId::new(), ImageFormat::Png);
-        MadeImage { id, index: 0, seed: 7, width: 64, height: 64, format, withheld, bytes }
+        MadeImage { id, index: 0, seed: 7, width: 64, height: 64, format, rater: None, withheld, bytes }
     }
 
     #[test]
@@ -352,7 +358,8 @@ mod tests {
                 &made,
                 "http://here",
                 delivery,
-                made.bytes.clone().filter(|_| delivery == Delivery::Base64)
+                made.bytes.clone().filter(|_| delivery == Delivery::Base64),
+                None
             ))
         };
         let whole = told(false, Delivery::Base64);

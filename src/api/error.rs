@@ -10,8 +10,10 @@ use serde_json::json;
 
 use crate::{
     engine::Refusal,
+    feedback::TokenError,
     jobs::{JobError, JobFailure, SubmitError},
     pipeline::{PipelineError, schedule::ScheduleError},
+    store::{CastError, is_full},
 };
 
 macro_rules! codes {
@@ -62,6 +64,10 @@ codes! {
     InvalidApiKey "invalid_api_key" UNAUTHORIZED "authentication_error";
     /// The caller may not do this.
     Forbidden "forbidden" FORBIDDEN "permission_error";
+    /// This server did not make this token for this picture.
+    TokenInvalid "token_invalid" FORBIDDEN "permission_error";
+    /// The token is another rater's.
+    TokenRaterMismatch "token_rater_mismatch" FORBIDDEN "permission_error";
     /// There is none of this name, or it is somebody else's.
     NotFound "not_found" NOT_FOUND "invalid_request_error";
     /// No model of this name is served.
@@ -74,6 +80,8 @@ codes! {
     JobCancelled "job_cancelled" GONE "invalid_request_error";
     /// The job's time to live is over.
     JobExpired "job_expired" GONE "invalid_request_error";
+    /// The token's time is over; the picture's job gives a new one.
+    TokenExpired "token_expired" GONE "invalid_request_error";
     /// The body, or the picture in it, is larger than this server takes.
     TooLarge "too_large" PAYLOAD_TOO_LARGE "invalid_request_error";
     /// The body has another type than the one that is read here.
@@ -258,6 +266,29 @@ impl From<SubmitError> for ApiError {
             SubmitError::IdempotencyMismatch => Self::new(Code::IdempotencyMismatch, error.to_string()),
             SubmitError::DiskFull(_) => Self::new(Code::DiskFull, error.to_string()),
             SubmitError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        let code = match error {
+            TokenError::Invalid => Code::TokenInvalid,
+            TokenError::Expired => Code::TokenExpired,
+        };
+        Self::new(code, error.to_string()).at("token")
+    }
+}
+
+impl From<CastError> for ApiError {
+    fn from(error: CastError) -> Self {
+        match error {
+            CastError::Gone(_) => Self::new(Code::NotFound, error.to_string()).at("image_id"),
+            CastError::KeyReused => Self::new(Code::IdempotencyMismatch, error.to_string()),
+            CastError::Store(error) if is_full(&error) => {
+                Self::new(Code::DiskFull, "the disk is full: the vote is not counted; send it again later")
+            }
+            CastError::Store(error) => error.into(),
         }
     }
 }

@@ -9,7 +9,7 @@ use image::RgbImage;
 
 use super::{ApiError, Code, fields::Fields};
 use crate::{
-    domain::Owner,
+    domain::{Owner, Rater},
     engine::{Class, ModelFacts, Order},
     jobs::{ImageFormat, Submission},
     pipeline::{Request, Start, schedule::SchedulerKind},
@@ -122,7 +122,7 @@ impl Wanted {
             None => STRENGTH,
         };
         let start = picture.map(|image| Start { image: Arc::new(image), strength });
-        let (rater, user) = (fields.text("rater")?, fields.text("user")?);
+        let (rater, user) = (rater(&mut fields, "rater")?, rater(&mut fields, "user")?);
         let wanted = Self {
             request: request(&mut fields, start, rules)?,
             format: fields.choice("output_format", &FORMATS)?.unwrap_or_default(),
@@ -165,6 +165,13 @@ impl Wanted {
             traceparent: ask.traceparent,
         }
     }
+}
+
+/// Whom the pictures are for; `""` is nobody.
+fn rater(fields: &mut Fields, name: &str) -> Result<Option<String>, ApiError> {
+    let given = fields.text(name)?.filter(|text| !text.is_empty());
+    let rater = given.map(|text| text.parse::<Rater>()).transpose().map_err(|error| ApiError::invalid(name, error))?;
+    Ok(rater.map(|rater| rater.to_string()))
 }
 
 /// What a request says beside its fields.

@@ -137,6 +137,14 @@ fn cors(origins: &[String]) -> actix_cors::Cors {
     /// Seconds that a browser remembers what it may do.
     const REMEMBERED: usize = 3600;
     let cors = actix_cors::Cors::default().allow_any_method().allow_any_header().supports_credentials();
-    let cors = cors.expose_headers(["x-request-id", "x-plaudit-job-id", "retry-after"]).max_age(REMEMBERED);
+    let cors = cors
+        .expose_headers([
+            "x-request-id",
+            "x-plaudit-job-id",
+            "x-plaudit-image-id",
+            "x-plaudit-feedback-token",
+            "retry-after",
+        ])
+        .max_age(REMEMBERED);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

@@ -72,6 +72,22 @@ identifier!(
     /// An API key's public name, never the key itself.
     KeyId, "key_", Uuid::now_v7()
 );
+identifier!(
+    /// A vote or an impression: an event of the log. Sorts by time.
+    FeedbackId, "fb_", Uuid::now_v7()
+);
+
+impl ImageId {
+    /// The random bits.
+    pub(crate) fn bits(self) -> [u8; 16] {
+        *self.0.as_bytes()
+    }
+
+    /// The picture of these bits.
+    pub(crate) fn from_bits(bits: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bits))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 //! What requests are made of, parsed once at the door: private fields, one constructor each.
 
+mod feedback;
 mod ids;
 mod owner;
 
-pub use ids::{IdError, ImageId, JobId, KeyId};
+pub use feedback::{Rater, RaterError, Rating, UnknownRating, Viewing};
+pub use ids::{FeedbackId, IdError, ImageId, JobId, KeyId};
 pub use owner::{Owner, Role, UnknownRole};

@@ -163,6 +163,8 @@ pub struct MadeImage {
     pub height: u32,
     /// Coding of the bytes.
     pub format: ImageFormat,
+    /// Whom it was drawn for.
+    pub rater: Option<String>,
     /// The safety checker withheld it: there are no bytes.
     pub withheld: bool,
     /// The coded picture; `None` where it was withheld, and in lists of jobs.

@@ -202,7 +202,8 @@ impl Run {
             None => None,
         };
         let withheld = bytes.is_none();
-        let made = MadeImage { id: ImageId::new(), index, seed, width, height, format, withheld, bytes };
+        let rater = self.submission.rater.clone();
+        let made = MadeImage { id: ImageId::new(), index, seed, width, height, format, rater, withheld, bytes };
         self.keep(&made).await?;
         let sequence = self.live.push(JobEventKind::Picture(made.clone()));
         self.drawn.push(Drawn { image: made, sequence });

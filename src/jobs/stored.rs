@@ -201,6 +201,7 @@ async fn read_result(
 ) -> anyhow::Result<Option<(JobResult, Vec<u64>)>> {
     let Some(value) = &record.result else { return Ok(None) };
     let stored = StoredResult::deserialize(value).context("the stored result cannot be read")?;
+    let rater = record.request["rater"].as_str().map(str::to_owned);
     let (mut images, mut sequences) = (Vec::new(), Vec::new());
     for image in stored.images {
         let StoredImage { id, index, seed, width, height, format, withheld, sequence } = image;
@@ -208,7 +209,8 @@ async fn read_result(
             Bodies::Load if !withheld => store.image_bytes(id).await?.map(|(_, bytes)| bytes),
             _ => None,
         };
-        images.push(MadeImage { id, index, seed, width, height, format, withheld, bytes });
+        let rater = rater.clone();
+        images.push(MadeImage { id, index, seed, width, height, format, rater, withheld, bytes });
         sequences.push(sequence);
     }
     let StoredResult { model, model_version, warnings, .. } = stored;

@@ -6,7 +6,7 @@ use super::{
     Store,
     database::{Lock, Transaction},
     parsed,
-    sql::{query, query_as},
+    sql::{query_as, query_scalar},
 };
 use crate::domain::{JobId, Owner};
 
@@ -84,20 +84,19 @@ impl Store {
     }
 }
 
-/// Adds an event to the log, with whatever else the transaction does.
+/// Adds an event to the log, with whatever else the transaction does; its place there.
 ///
 /// Numbers are given when a row is added, rows are seen when their transaction commits. So that a reader who goes on after
 /// the last number it saw misses no row with a smaller one, only one transaction at a time may be between the two: the lock
 /// is held from before the number until the commit. It comes last in a transaction, so that others wait only for the commit.
-pub(super) async fn append(transaction: &mut Transaction, event: &NewEvent) -> sqlx::Result<()> {
+pub(super) async fn append(transaction: &mut Transaction, event: &NewEvent) -> sqlx::Result<i64> {
     transaction.lock(Lock::Events).await?;
-    query("INSERT INTO events (kind, created, job, owner, body) VALUES ($1, $2, $3, $4, $5)")
+    query_scalar("INSERT INTO events (kind, created, job, owner, body) VALUES ($1, $2, $3, $4, $5) RETURNING sequence")
         .bind(event.kind)
         .bind(event.created)
         .bind(event.job.map(|job| job.to_string()))
         .bind(event.owner.as_str())
         .bind(event.body.to_string())
-        .execute(transaction)
+        .fetch_one(transaction)
         .await
-        .map(drop)
 }

@@ -9,7 +9,9 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-/// Bytes of the key that session cookies are made with.
+use super::{blobs::hex, database::Database, facts};
+
+/// Bytes of a key.
 pub(super) const SECRET_BYTES: usize = 32;
 /// Readable to the user that runs the server, to nobody else.
 const PRIVATE: u32 = 0o700;
@@ -19,17 +21,17 @@ pub(super) fn private_folder(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(PRIVATE).create(path)
 }
 
-/// The key of `secrets/session.key`, made where there is none.
-pub(super) fn session_key(data: &Path) -> anyhow::Result<[u8; SECRET_BYTES]> {
+/// The key of `secrets/NAME.key`, made where there is none. `loss` is what another key does.
+pub(super) fn key(data: &Path, name: &str, loss: &str) -> anyhow::Result<[u8; SECRET_BYTES]> {
     let folder = data.join("secrets");
     private_folder(&folder)
         .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(PRIVATE)))
         .with_context(|| format!("cannot make {} private", folder.display()))?;
-    let path = folder.join("session.key");
+    let path = folder.join(format!("{name}.key"));
     match fs::read(&path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| {
-            anyhow!("{} is not {SECRET_BYTES} bytes; delete it: a new one signs all browsers out", path.display())
-        }),
+        Ok(bytes) => bytes
+            .try_into()
+            .map_err(|_| anyhow!("{} is not {SECRET_BYTES} bytes; delete it: a new one {loss}", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = random()?;
             write(&folder, &path, &key).with_context(|| format!("cannot write {}", path.display()))?;
@@ -37,6 +39,20 @@ pub(super) fn session_key(data: &Path) -> anyhow::Result<[u8; SECRET_BYTES]> {
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+/// A key that is the same for all servers of a database: in the database where they share it, else in `secrets/`.
+pub(super) async fn agreed(data: &Path, database: &Database, name: &str, loss: &str) -> anyhow::Result<[u8; SECRET_BYTES]> {
+    if !database.is_shared() {
+        return key(data, name, loss);
+    }
+    let agreed = facts::agreed(database, &format!("{name}.key"), &random()?).await?;
+    agreed.try_into().map_err(|_| anyhow!("the key {name} of the database is not {SECRET_BYTES} bytes"))
+}
+
+/// A name that nothing else has.
+pub(super) fn random_name() -> anyhow::Result<String> {
+    Ok(hex(&random()?))
 }
 
 /// Bytes from the system's generator.

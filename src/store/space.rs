@@ -2,7 +2,7 @@
 
 use std::{ffi::CString, io, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
 
-use super::{Store, sql::query_scalar};
+use super::{Store, database::Database, sql::query_scalar};
 
 /// Pictures of jobs that are not finished fill the quota: nothing can leave to make room.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +55,17 @@ impl Store {
         .await?;
         Ok(bytes.try_into()?)
     }
+}
+
+/// Bytes that pictures take, those that jobs start from too.
+pub(super) async fn used_bytes(database: &Database) -> anyhow::Result<u64> {
+    let bytes: i64 = query_scalar(
+        "SELECT CAST((SELECT COALESCE(SUM(bytes), 0) FROM images) + (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs) \
+         AS BIGINT)",
+    )
+    .fetch_one(&database.readers)
+    .await?;
+    Ok(bytes.try_into()?)
 }
 
 /// Bytes that are free on the disk of a path.

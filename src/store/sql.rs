@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use sqlx::{
-    Arguments, Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Type,
+    Arguments, Encode, FromRow, PgPool, Postgres, SqlSafeStr, SqlStr, Sqlite, SqlitePool, Type,
     postgres::{PgArguments, PgConnection, PgRow},
     query::QueryAs,
     sqlite::{SqliteArguments, SqliteConnection, SqliteRow},
@@ -94,26 +94,38 @@ pub(super) enum On<'c> {
     Postgres(&'c mut PgConnection),
 }
 
+impl On<'_> {
+    /// The same once more, for another statement.
+    pub(super) fn again(&mut self) -> On<'_> {
+        match self {
+            Self::SqlitePool(pool) => On::SqlitePool(pool),
+            Self::Sqlite(connection) => On::Sqlite(connection),
+            Self::PostgresPool(pool) => On::PostgresPool(pool),
+            Self::Postgres(connection) => On::Postgres(connection),
+        }
+    }
+}
+
 /// A statement whose rows are `R`.
 #[derive(Debug)]
 pub(super) struct Query<R> {
-    sql: &'static str,
+    sql: SqlStr,
     values: Vec<Value>,
     row: PhantomData<fn() -> R>,
 }
 
 /// A statement whose rows, if any, nobody looks at.
-pub(super) fn query(sql: &'static str) -> Query<()> {
+pub(super) fn query(sql: impl SqlSafeStr) -> Query<()> {
     query_as(sql)
 }
 
 /// A statement whose rows are `R`.
-pub(super) fn query_as<R: Row>(sql: &'static str) -> Query<R> {
-    Query { sql, values: Vec::new(), row: PhantomData }
+pub(super) fn query_as<R: Row>(sql: impl SqlSafeStr) -> Query<R> {
+    Query { sql: sql.into_sql_str(), values: Vec::new(), row: PhantomData }
 }
 
 /// A statement whose rows are one value each.
-pub(super) fn query_scalar<T>(sql: &'static str) -> Scalar<T>
+pub(super) fn query_scalar<T>(sql: impl SqlSafeStr) -> Scalar<T>
 where
     (T,): Row,
 {
@@ -164,13 +176,21 @@ impl Query<()> {
     /// How many rows it changed.
     pub(super) async fn execute<'c>(self, on: impl Into<On<'c>>) -> sqlx::Result<u64> {
         let Self { sql, values, .. } = self;
-        let sqlite = |values| Ok::<_, sqlx::Error>(sqlx::query_with::<Sqlite, SqliteArguments>(sql, arguments(values)?));
-        let postgres = |values| Ok::<_, sqlx::Error>(sqlx::query_with::<Postgres, PgArguments>(sql, arguments(values)?));
         Ok(match on.into() {
-            On::SqlitePool(pool) => sqlite(values)?.execute(pool).await?.rows_affected(),
-            On::Sqlite(connection) => sqlite(values)?.execute(connection).await?.rows_affected(),
-            On::PostgresPool(pool) => postgres(values)?.execute(pool).await?.rows_affected(),
-            On::Postgres(connection) => postgres(values)?.execute(connection).await?.rows_affected(),
+            On::SqlitePool(pool) => {
+                sqlx::query_with::<Sqlite, SqliteArguments>(sql, arguments(values)?).execute(pool).await?.rows_affected()
+            }
+            On::Sqlite(connection) => {
+                let query = sqlx::query_with::<Sqlite, SqliteArguments>(sql, arguments(values)?);
+                query.execute(connection).await?.rows_affected()
+            }
+            On::PostgresPool(pool) => {
+                sqlx::query_with::<Postgres, PgArguments>(sql, arguments(values)?).execute(pool).await?.rows_affected()
+            }
+            On::Postgres(connection) => {
+                let query = sqlx::query_with::<Postgres, PgArguments>(sql, arguments(values)?);
+                query.execute(connection).await?.rows_affected()
+            }
         })
     }
 }

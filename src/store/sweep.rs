@@ -1,5 +1,5 @@
 //! What leaves the store, and when: expired jobs with their pictures, the oldest jobs when pictures outgrow their
-//! quota.
+//! quota. Pictures that were voted on stay as blobs (`votes_write`), until their owner deletes them.
 
 use super::{
     Store,
@@ -66,7 +66,8 @@ impl Store {
         Ok(swept)
     }
 
-    /// Removes a job of this owner's with its pictures, and nothing tells that it was there. One that has not ended stays.
+    /// Removes a job of this owner's with its pictures, those that were voted on too, and nothing tells that it was there.
+    /// One that has not ended stays.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -112,6 +113,9 @@ impl Store {
         let mut gone = Gone::default();
         for job in jobs {
             gone.images_of(job, &mut transaction).await?;
+            if tombstones.is_none() {
+                gone.blobs.extend(super::votes_write::unpin_job(&mut transaction, job).await?);
+            }
             if let Some(now) = tombstones {
                 query("INSERT INTO tombstones (id, owner, expired) SELECT id, owner, $1 FROM jobs WHERE id = $2")
                     .bind(now)
@@ -129,6 +133,9 @@ impl Store {
             gone.bytes += bytes as u64;
         }
         transaction.commit().await?;
+        if tombstones.is_none() {
+            self.recount_voted().await?;
+        }
         self.forget(gone).await
     }
 
@@ -189,6 +196,13 @@ impl Store {
         Ok(())
     }
 
+    /// [`Store::remove_orphans`] while the server serves already.
+    pub(super) async fn remove_orphans_aside(self) {
+        if let Err(error) = self.remove_orphans().await {
+            tracing::warn!("cannot remove blobs that nobody names: {error:#}");
+        }
+    }
+
     /// Removes blobs that were written for rows that never came: the process died between.
     pub(super) async fn remove_orphans(&self) -> anyhow::Result<()> {
         for prefix in self.blobs().prefixes().await? {
@@ -208,7 +222,8 @@ impl Store {
 
 async fn blob_is_named(blob: &str, on: On<'_>) -> sqlx::Result<bool> {
     query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM images WHERE blob = $1) OR EXISTS (SELECT 1 FROM jobs WHERE start_blob = $1)",
+        "SELECT EXISTS (SELECT 1 FROM images WHERE blob = $1) OR EXISTS (SELECT 1 FROM jobs WHERE start_blob = $1) \
+         OR EXISTS (SELECT 1 FROM feedback_images WHERE blob = $1 AND kept)",
     )
     .bind(blob)
     .fetch_one(on)

@@ -70,7 +70,7 @@ pub(crate) struct HuggingFaceParameters {
     tag = "compatibility",
     operation_id = "huggingface",
     request_body = HuggingFaceRequest,
-    responses((status = 200, description = "The picture's file; `x-plaudit-image-id` and `x-plaudit-seed` name it",
+    responses((status = 200, description = "The picture's file; `x-plaudit-image-id` and `x-plaudit-seed` name it, `x-plaudit-feedback-token` lets its holder vote on it",
         content((Vec<u8> = "image/png"))), Failure),
     security((), ("key" = []))
 )]
@@ -90,7 +90,7 @@ pub(crate) async fn of_root(
     operation_id = "huggingface_model",
     params(("id" = String, Path, description = "The model's name or version; slashes are part of it", example = "miniature")),
     request_body = HuggingFaceRequest,
-    responses((status = 200, description = "The picture's file; `x-plaudit-image-id` and `x-plaudit-seed` name it",
+    responses((status = 200, description = "The picture's file; `x-plaudit-image-id` and `x-plaudit-seed` name it, `x-plaudit-feedback-token` lets its holder vote on it",
         content((Vec<u8> = "image/png"))), Failure),
     security((), ("key" = []))
 )]
@@ -127,11 +127,15 @@ async fn draw(
     }
     let gone = || ApiError::new(Code::NotFound, "the picture is no longer kept; ask without its Idempotency-Key");
     let file = answer::file(state, made).await?.ok_or_else(gone)?;
-    Ok(HttpResponse::Ok()
+    let mut picture = HttpResponse::Ok();
+    picture
         .insert_header((header::CONTENT_TYPE, media_type(made.format)))
         .insert_header(("x-plaudit-image-id", made.id.to_string()))
-        .insert_header(("x-plaudit-seed", made.seed))
-        .body(file))
+        .insert_header(("x-plaudit-seed", made.seed));
+    if let Some(token) = answer::token(state, made) {
+        picture.insert_header(("x-plaudit-feedback-token", token));
+    }
+    Ok(picture.body(file))
 }
 
 /// The request in the server's own fields.

@@ -35,6 +35,7 @@ macro_rules! requests {
                 #[schema(minimum = 0, maximum = 3)]
                 partial_images: Option<u32>,
                 /// Whom the pictures are for, as OpenAI names it; `rater` wins
+                #[schema(max_length = 200)]
                 user: Option<String>,
                 /// The model's name; its version is taken too
                 #[schema(value_type = Option<ModelName>)]
@@ -57,6 +58,7 @@ macro_rules! requests {
                 /// Draw on when the client leaves, to be found again by its `Idempotency-Key` or in the list of jobs
                 keep: Option<bool>,
                 /// Whom the pictures are for
+                #[schema(max_length = 200)]
                 rater: Option<String>,
                 /// `bulk` takes what is left; by default jobs are `bulk` and what is waited for is `interactive`
                 #[schema(value_type = Option<ClassName>)]

@@ -155,6 +155,7 @@ fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, k
         "batch_size": translated.batch_size, "index_of_first_image": 0,
         "sd_model_name": model.name, "sd_model_hash": hash(model), "model_version": model.version,
         "image_ids": kept.iter().map(|made| made.id.to_string()).collect::<Vec<_>>(),
+        "feedback_tokens": kept.iter().map(|made| answer::token(state, made)).collect::<Vec<_>>(),
         "interrupted": drawn.interrupted, "warnings": warnings,
         "version": concat!("plaudit ", env!("CARGO_PKG_VERSION")),
     })

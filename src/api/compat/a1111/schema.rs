@@ -101,7 +101,7 @@ pub(crate) struct Pictures {
     /// The request as it came
     #[schema(value_type = Object)]
     pub(super) parameters: Value,
-    /// JSON in a text: how each picture was made; `image_ids` and `warnings` beside AUTOMATIC1111's own
+    /// JSON in a text: how each picture was made; `image_ids`, `feedback_tokens` and `warnings` beside AUTOMATIC1111's own
     pub(super) info: String,
 }
 

@@ -1,0 +1,11 @@
+//! What people say of pictures: who may vote, and how far a vote is trusted.
+
+mod quarantine;
+mod settings;
+mod tokens;
+mod weight;
+
+pub use quarantine::{Look, Reason, judge};
+pub use settings::FeedbackSettings;
+pub use tokens::{Claims, TokenError, Tokens};
+pub use weight::weights;
