@@ -20,7 +20,7 @@ pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use server::ServerSettings;
 
-use crate::{engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings};
+use crate::{engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, store::StoreSettings};
 
 /// Every setting of a server.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -36,6 +36,8 @@ pub struct Settings {
     pub engine: EngineSettings,
     #[command(flatten)]
     pub jobs: JobSettings,
+    #[command(flatten)]
+    pub store: StoreSettings,
     #[command(flatten)]
     pub feedback: FeedbackSettings,
     #[command(flatten)]

@@ -108,7 +108,7 @@ pub(super) use columns as job_columns;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct JobRow {
-    id: String,
+    pub(super) id: String,
     owner: String,
     state: String,
     keep: bool,

@@ -124,6 +124,9 @@ impl Store {
 
     /// Leaves to the other servers what is not done. Where the database cannot be told, the lease tells it.
     pub(super) async fn resign(&self) {
+        if self.is_alone() {
+            return;
+        }
         let resigned =
             query("DELETE FROM servers WHERE id = $1").bind(self.server()).execute(&self.database().writer).await;
         if let Err(error) = resigned {
