@@ -42,7 +42,12 @@ pub(super) fn key(data: &Path, name: &str, loss: &str) -> anyhow::Result<[u8; SE
 }
 
 /// A key that is the same for all servers of a database: in the database where they share it, else in `secrets/`.
-pub(super) async fn agreed(data: &Path, database: &Database, name: &str, loss: &str) -> anyhow::Result<[u8; SECRET_BYTES]> {
+pub(super) async fn agreed(
+    data: &Path,
+    database: &Database,
+    name: &str,
+    loss: &str,
+) -> anyhow::Result<[u8; SECRET_BYTES]> {
     if !database.is_shared() {
         return key(data, name, loss);
     }

@@ -177,9 +177,10 @@ impl Query<()> {
     pub(super) async fn execute<'c>(self, on: impl Into<On<'c>>) -> sqlx::Result<u64> {
         let Self { sql, values, .. } = self;
         Ok(match on.into() {
-            On::SqlitePool(pool) => {
-                sqlx::query_with::<Sqlite, SqliteArguments>(sql, arguments(values)?).execute(pool).await?.rows_affected()
-            }
+            On::SqlitePool(pool) => sqlx::query_with::<Sqlite, SqliteArguments>(sql, arguments(values)?)
+                .execute(pool)
+                .await?
+                .rows_affected(),
             On::Sqlite(connection) => {
                 let query = sqlx::query_with::<Sqlite, SqliteArguments>(sql, arguments(values)?);
                 query.execute(connection).await?.rows_affected()

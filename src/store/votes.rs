@@ -215,10 +215,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be written.
     pub async fn forget_casts(&self, before: i64) -> anyhow::Result<()> {
-        query("DELETE FROM feedback_keys WHERE created < $1")
-            .bind(before)
-            .execute(&self.database().writer)
-            .await?;
+        query("DELETE FROM feedback_keys WHERE created < $1").bind(before).execute(&self.database().writer).await?;
         Ok(())
     }
 }

@@ -242,11 +242,8 @@ impl Store {
     /// If the database cannot be read.
     pub async fn votes_after(&self, sequence: i64, limit: usize) -> anyhow::Result<Vec<VoteRecord>> {
         let sql = format!("{VOTES}WHERE votes.sequence > $1 ORDER BY votes.sequence LIMIT $2");
-        let rows: Vec<VoteRow> = query_as(AssertSqlSafe(sql))
-            .bind(sequence)
-            .bind(limit as i64)
-            .fetch_all(&self.database().readers)
-            .await?;
+        let rows: Vec<VoteRow> =
+            query_as(AssertSqlSafe(sql)).bind(sequence).bind(limit as i64).fetch_all(&self.database().readers).await?;
         rows.into_iter().map(VoteRecord::try_from).collect()
     }
 

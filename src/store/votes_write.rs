@@ -32,7 +32,11 @@ impl Store {
 }
 
 /// Looks first, writes then: what is refused has written nothing.
-async fn write(transaction: &mut Transaction, ballot: &Ballot, kept: &mut u64) -> anyhow::Result<Result<Cast, CastError>> {
+async fn write(
+    transaction: &mut Transaction,
+    ballot: &Ballot,
+    kept: &mut u64,
+) -> anyhow::Result<Result<Cast, CastError>> {
     if let Some(once) = &ballot.once
         && let Some(told) = told(transaction, once).await?
     {
@@ -167,10 +171,8 @@ async fn remember(transaction: &mut Transaction, once: &Once, receipts: &[Receip
 /// Gives up the pictures of a job that were voted on, gold items left out: the blobs that nothing keeps for votes any more.
 /// The votes stay; nothing can be learned from them without their pictures.
 pub(super) async fn unpin_job(transaction: &mut Transaction, job: &str) -> sqlx::Result<Vec<String>> {
-    query_scalar(
-        "UPDATE feedback_images SET kept = FALSE WHERE job = $1 AND kept AND gold IS NULL RETURNING blob",
-    )
-    .bind(job)
-    .fetch_all(&mut *transaction)
-    .await
+    query_scalar("UPDATE feedback_images SET kept = FALSE WHERE job = $1 AND kept AND gold IS NULL RETURNING blob")
+        .bind(job)
+        .fetch_all(&mut *transaction)
+        .await
 }
