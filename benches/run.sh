@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every figure of the README, beside its peers: about an hour on two quiet cores. Names of parts run only those:
-#   benches/run.sh generate train engine serve promises
+#   benches/run.sh generate train engine serve votes promises
 # PYTHON: one with requirements-dev.txt (and fastapi, uvicorn, httpx for `serve`). OPTIMUM_PYTHON: one with optimum-onnx==0.1.0 and diffusers (it holds an older
 # transformers, so an environment of its own), and fastapi, uvicorn; without it that side is left out.
 set -euo pipefail
@@ -8,13 +8,17 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 optimum=${OPTIMUM_PYTHON:+--optimum-python "$OPTIMUM_PYTHON"}
 cargo build --release --quiet
-for part in ${*:-generate train engine serve promises}; do
+for part in ${*:-generate train engine serve votes promises}; do
   printf '\n## %s\n\n' "$part"
   case $part in
     generate) "$python" benches/generate/compare.py --plaudit target/release/plaudit $optimum ;;
     train) cargo bench --quiet -p plaudit-training --bench train_step -- --python "$python" ;;
     engine) cargo bench --quiet -p plaudit --bench engine ;;
     serve) "$python" benches/serve/compare.py --plaudit target/release/plaudit $optimum ;;
+    votes)
+      cargo bench --quiet -p plaudit --bench votes
+      cargo bench --quiet -p plaudit --bench votes -- --batch 20 --rate 4000
+      ;;
     promises) "$python" benches/promises/run.py ;;
     *) echo "no part $part" >&2; exit 1 ;;
   esac

@@ -21,7 +21,7 @@ use anyhow::{Context, ensure};
 use crate::{
     api::{self, Decoders, Keys, Rates, Rules},
     engine::Engine,
-    feedback::Tokens,
+    feedback::{self, Tokens},
     jobs::Jobs,
     metrics::Metrics,
     pack::Pack,
@@ -204,12 +204,14 @@ impl Application {
         let handle = self.server.handle();
         let serving = tokio::spawn(self.server);
         let forgetting = tokio::spawn(forget_idle_clients(self.state.clone()));
+        let reviewing = tokio::spawn(review_votes(self.state.clone()));
         let broken = tokio::select! {
             () = stop => false,
             () = breakdown(&self.state.engine) => true,
         };
         drain(&self.state, &handle).await;
         forgetting.abort();
+        reviewing.abort();
         serving.await??;
         ensure!(!broken, "the engine broke down, see the log; kept jobs go on at the next start");
         Ok(())
@@ -228,7 +230,7 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     let jobs = Jobs::open(store.clone(), engine.clone(), metrics.clone(), settings.jobs.clone()).await?;
     Ok(State {
         tokens: Tokens::new(store.feedback_secret(), settings.feedback.token_ttl),
-        rates: Rates::new(&settings.limits),
+        rates: Rates::new(&settings.limits, &settings.feedback),
         rules: Rules::new(engine.model(), &settings.limits),
         decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
@@ -276,6 +278,30 @@ async fn breakdown(engine: &Engine) {
     while !engine.is_broken() {
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Raters are judged, votes are counted, old answers are forgotten.
+async fn review_votes(state: web::Data<State>) {
+    let settings = &state.settings.feedback;
+    let mut ticks = tokio::time::interval(Duration::from_secs(settings.review_interval));
+    let mut seen = 0;
+    loop {
+        ticks.tick().await;
+        match feedback::review(&state.store, settings, seen).await {
+            Ok(place) => seen = place,
+            Err(error) => tracing::warn!("raters cannot be reviewed: {error:#}"),
+        }
+        if let Err(error) = keep_votes_tidy(&state).await {
+            tracing::warn!("votes cannot be counted: {error:#}");
+        }
+    }
+}
+
+async fn keep_votes_tidy(state: &State) -> anyhow::Result<()> {
+    state.metrics.votes_untrained.set(state.store.votes_to_learn().await?);
+    state.store.recount_voted().await?;
+    let window = state.settings.feedback.retry_window.try_into().unwrap_or(i64::MAX);
+    state.store.forget_casts(now().saturating_sub(window)).await
 }
 
 /// Buckets of clients that are full again tell nothing.

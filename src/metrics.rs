@@ -34,6 +34,10 @@ pub struct Metrics {
     /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `broken`,
     /// `rate_limited`, `disk_full`, `uploads`.
     pub rejected_total: IntCounterVec,
+    /// Votes that were acknowledged, by rating and the version that drew.
+    pub votes_total: IntCounterVec,
+    /// Thumbs that training could learn from and has not.
+    pub votes_untrained: IntGauge,
     /// 1 for what serves, by kind and version.
     pub model_info: IntGaugeVec,
 }
@@ -123,6 +127,14 @@ impl Metrics {
             rejected_total: kept(
                 r,
                 IntCounterVec::new(opts("rejected_total", "Requests that were not taken"), &["reason"]),
+            )?,
+            votes_total: kept(
+                r,
+                IntCounterVec::new(opts("votes_total", "Votes that were acknowledged"), &["rating", "model_version"]),
+            )?,
+            votes_untrained: kept(
+                r,
+                IntGauge::with_opts(opts("votes_untrained", "Thumbs that training has not learned from")),
             )?,
             model_info: kept(r, IntGaugeVec::new(opts("model_info", "1 for what serves"), &["kind", "version"]))?,
         })

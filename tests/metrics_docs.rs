@@ -35,6 +35,7 @@ fn exported() -> BTreeMap<String, Shape> {
     metrics.stage_seconds.with_label_values(&["steps"]).observe(1.0);
     metrics.cancelled_total.with_label_values(&["client"]).inc();
     metrics.rejected_total.with_label_values(&["full"]).inc();
+    metrics.votes_total.with_label_values(&["up", "miniature@0"]).inc();
     metrics.model_info.with_label_values(&["generator", "miniature@0"]).set(1);
     let families = metrics.registry.gather();
     let shapes = families.iter().map(|family| {

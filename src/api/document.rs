@@ -23,6 +23,7 @@ use super::generation::Rules;
     tags(
         (name = "images", description = "Pictures from text and from pictures, as OpenAI's API has them"),
         (name = "jobs", description = "Generations that nobody waits for"),
+        (name = "feedback", description = "Votes on pictures, and what was shown"),
         (name = "models", description = "What is served"),
         (name = "compatibility", description = "Other programs' APIs over the same jobs: AUTOMATIC1111's and Hugging Face's"),
         (name = "operators", description = "Probes and metrics")

@@ -153,6 +153,13 @@ impl ApiError {
         self
     }
 
+    /// Says in which part of the request the field at fault is.
+    #[must_use]
+    pub(super) fn within(mut self, part: &str) -> Self {
+        self.param = Some(self.param.map_or_else(|| part.to_owned(), |param| format!("{part}.{param}")));
+        self
+    }
+
     /// Says when to come back.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {

@@ -84,6 +84,22 @@ impl Fields {
         }
     }
 
+    /// A list of texts; absent it is empty.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, ApiError> {
+        let Some(value) = self.take(name) else { return Ok(Vec::new()) };
+        let texts = serde_json::from_value(value.clone()).ok();
+        texts.ok_or_else(|| wrong(name, "a list of strings", &value))
+    }
+
+    /// Fields of an object in a field.
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Self>, ApiError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(values)) => Ok(Some(Self::json(values))),
+            Some(other) => Err(wrong(name, "an object", &other)),
+        }
+    }
+
     /// Two fractions in order; in a form as JSON, `[0.1, 0.9]`.
     pub(super) fn interval(&mut self, name: &str) -> Result<Option<(f64, f64)>, ApiError> {
         let Some(value) = self.take(name) else { return Ok(None) };

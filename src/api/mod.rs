@@ -7,6 +7,7 @@ mod compat;
 mod document;
 mod error;
 mod fallback;
+mod feedback;
 mod fields;
 mod generation;
 mod health;
@@ -58,6 +59,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(jobs::cancel)
         .service(jobs::delete)
         .service(jobs::events)
+        .configure(feedback::routes)
         .service(models::list)
         .service(models::view)
         .service(health::livez)

@@ -10,22 +10,24 @@ use std::{
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use super::{ApiError, Code};
-use crate::settings::LimitSettings;
+use crate::{feedback::FeedbackSettings, settings::LimitSettings};
 
 /// A bucket for each client and each address that was here lately.
 #[derive(Debug)]
 pub struct Rates {
     generations: Buckets<Arc<str>>,
     sessions: Buckets<IpAddr>,
+    votes: Buckets<Arc<str>>,
 }
 
 impl Rates {
     /// As the settings say.
-    pub fn new(settings: &LimitSettings) -> Self {
+    pub fn new(settings: &LimitSettings, feedback: &FeedbackSettings) -> Self {
         let a_minute = |rate| NonZeroU32::new(rate).map(Quota::per_minute);
         Self {
             generations: Buckets::new(a_minute(settings.rate).map(|quota| quota.allow_burst(settings.burst))),
             sessions: Buckets::new(a_minute(settings.sessions)),
+            votes: Buckets::new(a_minute(feedback.rate)),
         }
     }
 
@@ -35,6 +37,14 @@ impl Rates {
     /// `rate_limited`, with the time after which the next is taken.
     pub fn count(&self, client: &Arc<str>) -> Result<(), ApiError> {
         self.generations.count(client, "too many generations; Retry-After says when the next is taken")
+    }
+
+    /// Counts a vote of this voter.
+    ///
+    /// # Errors
+    /// `rate_limited`, with the time after which the next is taken.
+    pub fn count_vote(&self, voter: &Arc<str>) -> Result<(), ApiError> {
+        self.votes.count(voter, "too many votes of one rater; Retry-After says when the next is taken")
     }
 
     /// Counts a session that begins: whoever drops its cookie is a new client, and would never be a client too many.
@@ -51,6 +61,7 @@ impl Rates {
     pub fn forget(&self) {
         self.generations.forget();
         self.sessions.forget();
+        self.votes.forget();
     }
 }
 

@@ -35,6 +35,9 @@ refusals! {
         NotReady DeadlineExceeded DiskFull;
     /// Of operations on a thing of the caller's own.
     OwnErrors: InvalidValue InvalidApiKey Forbidden NotFound JobExpired RateLimited Internal NotReady;
+    /// Of operations that write down what people say.
+    FeedbackErrors: InvalidValue UnknownField InvalidApiKey Forbidden TokenInvalid TokenRaterMismatch NotFound
+        RequestTimeout TokenExpired TooLarge UnsupportedMediaType IdempotencyMismatch RateLimited Internal NotReady DiskFull;
     /// Of lists.
     ListErrors: InvalidValue InvalidApiKey RateLimited Internal NotReady;
     /// Of operations that anybody may do on something that may not be there.

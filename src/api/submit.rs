@@ -72,7 +72,7 @@ pub(crate) fn ask(request: &HttpRequest, state: &State, class: Class, parts: &[&
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     /// As long as OpenAI's and Stripe's.
     const LONGEST: usize = 255;
     let Some(key) = text(headers, "Idempotency-Key")? else { return Ok(None) };
@@ -88,7 +88,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ApiEr
 }
 
 /// Lengths keep parts apart.
-fn digest(path: &str, parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn digest(path: &str, parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new_with_prefix(path);
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());

@@ -55,6 +55,11 @@ impl Owner {
         Self(format!("session_{digest}"))
     }
 
+    /// Whether it is a key, not a session.
+    pub fn is_key(&self) -> bool {
+        self.0.starts_with(KeyId::PREFIX)
+    }
+
     /// As the store has it.
     pub fn from_stored(text: String) -> Self {
         Self(text)

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Store,
+    Store, blobs,
     database::Transaction,
     now, parsed,
     sql::{On, query_as, query_scalar},
@@ -254,14 +254,32 @@ impl Store {
     /// If the store cannot be read.
     pub async fn voted_bytes(&self, image: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
         let _kept = self.blobs_stay().await;
-        let row: Option<(String, String)> =
-            query_as("SELECT format, blob FROM feedback_images WHERE image = $1 AND kept")
+        let Some((format, blob)) = self.voted_blob(image).await? else { return Ok(None) };
+        match self.blobs().get(&blob).await {
+            // Another server removed it between the two looks.
+            Err(error) if blobs::is_missing(&error) && self.voted_blob(image).await?.is_none() => Ok(None),
+            read => Ok(Some((parsed(&format)?, read?))),
+        }
+    }
+
+    async fn voted_blob(&self, image: ImageId) -> sqlx::Result<Option<(String, String)>> {
+        query_as("SELECT format, blob FROM feedback_images WHERE image = $1 AND kept")
+            .bind(image.to_string())
+            .fetch_optional(&self.database().readers)
+            .await
+    }
+
+    /// The bytes of a gold item: raters see it when its job has long expired.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub async fn gold_bytes(&self, image: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
+        let gold: Option<i64> =
+            query_scalar("SELECT seed FROM feedback_images WHERE image = $1 AND kept AND gold IS NOT NULL")
                 .bind(image.to_string())
                 .fetch_optional(&self.database().readers)
                 .await?;
-        let Some((format, blob)) = row else { return Ok(None) };
-        let bytes = self.blobs().get(&blob).await?;
-        Ok(Some((parsed(&format)?, bytes)))
+        if gold.is_none() { Ok(None) } else { self.voted_bytes(image).await }
     }
 
     /// Thumbs that training could learn from: those taken back and those in quarantine left out.

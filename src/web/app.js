@@ -1,5 +1,7 @@
 // The plain page: sends prompts as jobs, follows their events, shows their pictures. It goes on after a reload.
 
+import { thumbs } from "/votes.js";
+
 const PREVIEWS = 3;
 const GALLERY_PAGE = 24;
 const SMALL_SIDE = 256; // pictures below it are enlarged pixel by pixel
@@ -15,9 +17,9 @@ const form = $("form");
 const cards = new Map(); // job id → Card
 const pictures = new Map(); // image id → {prompt, seed, request}
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-const announce = (text) => { $("announcer").textContent = text; };
+export function announce(text) { $("announcer").textContent = text; }
 
-function element(tag, properties = {}, ...children) {
+export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
   return made;
@@ -67,7 +69,7 @@ class Problem extends Error {
   }
 }
 
-async function call(path, { method = "GET", body, headers = {}, signal } = {}) {
+export async function call(path, { method = "GET", body, headers = {}, signal } = {}) {
   const key = sessionStorage.getItem("plaudit.key");
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = "application/json";
@@ -81,7 +83,7 @@ async function call(path, { method = "GET", body, headers = {}, signal } = {}) {
   if (response.status === 401) $("key-field").hidden = false;
   throw problem;
 }
-const get = async (path) => (await call(path)).json();
+export async function get(path) { return (await call(path)).json(); }
 
 /// The events of a job after number `last`, as they come.
 async function* events(job, last) {
@@ -299,7 +301,7 @@ function fillTile(tile, id, facts) {
   save.setAttribute("aria-label", `Download: ${facts.prompt}, seed ${facts.seed}`);
   const seed = element("button", { type: "button", textContent: `Seed ${facts.seed}`, title: "Copy the seed", onclick: () => copy(facts.seed) });
   seed.setAttribute("aria-label", `Copy seed ${facts.seed}`);
-  tile.replaceChildren(open, element("div", { className: "under" }, save, seed));
+  tile.replaceChildren(open, thumbs(id, facts), element("div", { className: "under" }, save, seed));
 }
 
 /// A picture that the safety checker withheld has no file, nor has one whose time is over.

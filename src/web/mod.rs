@@ -1,4 +1,4 @@
-//! The plain page at `/`: one HTML file and one script, embedded in the binary.
+//! The plain page at `/`: one HTML file and two scripts, embedded in the binary.
 
 use std::sync::LazyLock;
 
@@ -12,15 +12,17 @@ use sha2::{Digest, Sha256};
 
 const PAGE: &str = include_str!("index.html");
 const SCRIPT: &str = include_str!("app.js");
+const VOTES: &str = include_str!("votes.js");
 
 /// Browsers keep a copy but ask each time whether it is still the right one: a new binary shows its own page at once.
 const CACHE: &str = "no-cache";
 
-/// Adds the page and its script.
+/// Adds the page and its scripts.
 pub fn configure(services: &mut ServiceConfig) {
     let read = || guard::Any(guard::Get()).or(guard::Head());
     services.service(web::resource("/").guard(read()).to(page));
     services.service(web::resource("/app.js").guard(read()).to(script));
+    services.service(web::resource("/votes.js").guard(read()).to(votes));
 }
 
 /// An embedded file with what never changes about it.
@@ -33,7 +35,9 @@ struct Asset {
 static PAGE_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::new(PAGE, "text/html; charset=utf-8"));
 static SCRIPT_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::new(SCRIPT, "text/javascript; charset=utf-8"));
 
-/// Nothing but the page's own script, its style by hash, and pictures of this server.
+static VOTES_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::new(VOTES, "text/javascript; charset=utf-8"));
+
+/// Nothing but the page's own scripts, its style by hash, and pictures of this server.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'sha256-{}'; img-src 'self' data:; connect-src 'self'; \
@@ -48,6 +52,10 @@ async fn page(request: HttpRequest) -> HttpResponse {
 
 async fn script(request: HttpRequest) -> HttpResponse {
     SCRIPT_ASSET.answer(&request)
+}
+
+async fn votes(request: HttpRequest) -> HttpResponse {
+    VOTES_ASSET.answer(&request)
 }
 
 impl Asset {
@@ -105,7 +113,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_browser_that_has_the_page_is_not_sent_it_again() {
-        for path in ["/", "/app.js"] {
+        for path in ["/", "/app.js", "/votes.js"] {
             let first = get(path, None).await;
             assert_eq!(first.status(), StatusCode::OK);
             let tag = text(&first, header::ETAG);
@@ -130,6 +138,8 @@ mod tests {
         assert!(PAGE.contains(r#"<script type="module" src="/app.js"></script>"#));
         assert!(!PAGE.contains(" style=") && !PAGE.contains(" onclick="));
         let foreign = PAGE.replace("http://www.w3.org/2000/svg", "");
-        assert!(!foreign.contains("http://") && !foreign.contains("https://") && !SCRIPT.contains("://"));
+        assert!(
+            !foreign.contains("http://") && !foreign.contains("https://") && ![SCRIPT, VOTES].concat().contains("://")
+        );
     }
 }

@@ -1,6 +1,6 @@
 use plaudit::{domain::Role, store::Store};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{TestApp, error, quick};
 
@@ -19,6 +19,27 @@ async fn two_owners_do_not_see_each_others_jobs_or_pictures() {
     let id = job["id"].as_str().expect("a name");
     let ended = app.ended("alice", id).await;
     let image = ended["result"]["data"][0]["image_id"].as_str().expect("a name");
+    let vote = format!("{{\"image_id\":\"{image}\",\"rating\":\"up\"}}");
+    let shown = format!("{{\"image_id\":\"{image}\"}}");
+    for (path, body, expected) in [
+        ("/v1/feedback", vote.clone(), 404),
+        ("/v1/feedback", format!("{{\"items\":[{vote}]}}"), 404),
+        ("/v1/impressions", shown, 404),
+        ("/v1/admin/gold", vote, 403),
+    ] {
+        let request = app.as_owner("bob", Method::POST, path).header("content-type", "application/json").body(body);
+        let (status, error) = error(request.send().await.expect("an answer")).await;
+        assert_eq!(status, expected, "{path}: {error}");
+    }
+    let mine = app.as_owner("alice", Method::POST, "/v1/feedback").json(&json!({"image_id": image, "rating": "up"}));
+    assert_eq!(mine.send().await.expect("an answer").status(), 201);
+    let next = app.as_owner("bob", Method::POST, "/v1/rating/next").json(&json!({})).send().await.expect("an answer");
+    assert_eq!(next.status(), 204, "nothing of hers is his to rate");
+    let path = format!("/v1/feedback?image_id={image}");
+    let list = app.as_owner("bob", Method::GET, &path).send().await.expect("an answer");
+    assert_eq!(list.json::<Value>().await.expect("JSON")["data"], json!([]));
+    let gold = app.as_owner("bob", Method::GET, "/v1/admin/gold").send().await.expect("an answer");
+    assert_eq!(gold.status(), 403);
     let foreign = [
         (Method::GET, format!("/v1/jobs/{id}")),
         (Method::DELETE, format!("/v1/jobs/{id}")),
@@ -30,7 +51,7 @@ async fn two_owners_do_not_see_each_others_jobs_or_pictures() {
         let (status, error) = error(app.as_owner("bob", method, &path).send().await.expect("an answer")).await;
         assert_eq!((status, error["code"].as_str()), (404, Some("not_found")), "{path}");
     }
-    for path in ["/v1/jobs", "/v1/images"] {
+    for path in ["/v1/jobs", "/v1/images", "/v1/feedback"] {
         let answer = app.as_owner("bob", Method::GET, path).send().await.expect("an answer");
         let list: Value = answer.json().await.expect("JSON");
         assert_eq!(list["data"], serde_json::json!([]), "{path}");

@@ -129,6 +129,64 @@ test("everything works without a mouse", async () => {
   assert.ok(await page.evaluate(() => document.activeElement.matches(".job button.frame")), "the focus comes back");
 });
 
+const thumb = (rating) => page.locator(`.tile [data-rating="${rating}"]`).first();
+const pressed = (rating, value) => page.waitForFunction(([rating, value]) =>
+  document.querySelector(`.tile [data-rating="${rating}"]`)?.getAttribute("aria-pressed") === value, [rating, value]);
+async function standing() {
+  const { data } = await (await context.request.get(`${url}/v1/feedback`)).json();
+  return data.map(({ image_id: id, rating }) => [id, rating]);
+}
+
+test("a vote survives a reload, is changed, and is taken back", async () => {
+  await draw("a blue fish");
+  await page.waitForSelector(".job .tile[data-id]");
+  const id = await page.locator(".tile[data-id]").first().getAttribute("data-id");
+  assert.equal(await page.locator(".undo").first().isVisible(), false);
+  await thumb("up").click();
+  await pressed("up", "true");
+  assert.deepEqual(await standing(), [[id, "up"]]);
+  await page.reload();
+  await pressed("up", "true");
+  await thumb("down").click();
+  await pressed("down", "true");
+  await pressed("up", "false");
+  assert.deepEqual(await standing(), [[id, "down"]]);
+  await page.getByRole("button", { name: "Take the vote back" }).click();
+  await pressed("down", "false");
+  assert.deepEqual(await standing(), []);
+  await page.reload();
+  await page.waitForSelector("#gallery .tile[data-id]");
+  await pressed("up", "false");
+});
+
+test("votes need no mouse", async () => {
+  await draw("a red heart");
+  await page.waitForSelector(".job .tile[data-id]");
+  await thumb("up").focus();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.rating), "down");
+  await page.keyboard.press("Space");
+  await pressed("down", "true");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await pressed("down", "false");
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.rating), "up", "the focus is not lost with Undo");
+});
+
+test("a vote that does not reach the server says so and is not shown as given", async () => {
+  await draw("a green moon");
+  await page.waitForSelector(".job .tile[data-id]");
+  await page.route("**/v1/feedback", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+  await thumb("up").click();
+  await page.waitForSelector(".vote-problem:not([hidden])");
+  assert.match(await page.locator(".vote-problem").first().textContent(), /cannot be reached.*try again/i);
+  assert.equal(await thumb("up").getAttribute("aria-pressed"), "false");
+  await page.unroute("**/v1/feedback");
+  await thumb("up").click();
+  await pressed("up", "true");
+  assert.equal((await standing()).length, 1);
+});
+
 test("a picture downloads under a name made of its prompt and seed", async () => {
   await page.click("summary");
   await page.fill("#seed", "11");

@@ -73,7 +73,11 @@ pub(crate) async fn file(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let id = id.into_inner();
-    let Some((format, bytes)) = state.store.image_bytes(id).await? else { return Err(none(id)) };
+    let file = match state.store.image_bytes(id).await? {
+        Some(file) => Some(file),
+        None => state.store.gold_bytes(id).await?,
+    };
+    let Some((format, bytes)) = file else { return Err(none(id)) };
     let tag = format!("\"{id}\"");
     let known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
