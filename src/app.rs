@@ -109,7 +109,7 @@ impl Starting {
     /// # Errors
     /// Whatever keeps it from that, with what to do about it.
     pub async fn listen(settings: Settings) -> anyhow::Result<Self> {
-        let store = Store::open(&settings.server.data).await?;
+        let store = Store::open_with(&settings.server.data, &settings.store).await?;
         let keys = Keys::default();
         let address = settings.server.listen;
         let safe = address.ip().is_loopback() || settings.server.allow_anonymous || keys.any(&store).await?;

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use clap::{Args, Subcommand};
 use plaudit::{
     domain::{KeyId, Role},
-    store::{KeyRecord, Store},
+    store::{KeyRecord, Store, StoreSettings},
 };
 
 /// What `plaudit keys` is told.
@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// The server's directory
     #[arg(long, env = "PLAUDIT_DATA", default_value = "./data", value_name = "DIR", global = true)]
     data: PathBuf,
+
+    #[command(flatten)]
+    store: StoreSettings,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,7 +49,7 @@ enum Command {
 /// Does it, beside a server that may be running.
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let store = Store::attach(&arguments.data).await?;
+        let store = Store::attach_with(&arguments.data, &arguments.store).await?;
         let done = act(&store, arguments.command).await;
         store.close().await;
         done

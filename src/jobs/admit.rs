@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{JobId, Owner},
     engine::Refusal,
-    store::{self, Found},
+    store::{self, Found, KeyTaken},
 };
 
 impl Jobs {
@@ -28,7 +28,11 @@ impl Jobs {
         let _one = self.inner.keyed.lock(&submission.owner, &key).await;
         loop {
             match self.inner.store.find_idempotent(&submission.owner, &key).await? {
-                None => return self.admit(submission).await,
+                None => match self.admit(submission.clone()).await {
+                    // Another server admitted it in the same moment.
+                    Err(SubmitError::Store(error)) if error.is::<KeyTaken>() => continue,
+                    admitted => return admitted,
+                },
                 Some((_, known)) if known != digest => return Err(SubmitError::IdempotencyMismatch),
                 Some((id, _)) => {
                     if let Some(listener) = self.attach(&submission.owner, id).await? {
@@ -55,6 +59,9 @@ impl Jobs {
         match self.inner.store.find_job(owner, id).await? {
             Found::Job(record) if record.state == JobState::Completed => Ok(Some(self.replay(&record, 0).await?)),
             Found::Job(record) if record.state.ended() => Ok(None),
+            Found::Job(_) if self.inner.store.is_elsewhere(id).await? => {
+                Ok(Some(Listener::elsewhere(&self.inner, owner, id, 0)))
+            }
             // Laid aside for the next start.
             Found::Job(_) if self.inner.is_draining() => Err(self.inner.draining()),
             Found::Job(_) => Err(anyhow::anyhow!("the job {id} has no end and no task").into()),
@@ -114,14 +121,16 @@ impl Inner {
     /// Nothing is drawn that could not be kept.
     async fn check_room(&self) -> Result<(), SubmitError> {
         let quota = self.settings.quota;
-        if self.store.used_bytes() >= quota {
+        if self.store.used_bytes().await? >= quota {
             let used = self.store.pinned_bytes().await?;
             if used >= quota {
                 return Err(self.full(store::Full { used, quota }.to_string()));
             }
         }
         let (free, least) = (self.store.free_bytes().map_err(anyhow::Error::from)?, self.settings.min_free);
-        if free < least {
+        if let Some(free) = free
+            && free < least
+        {
             let data = self.store.data().display();
             return Err(self.full(format!("{free} bytes are free on the disk of {data}; {least} stay free")));
         }

@@ -1,14 +1,20 @@
 //! Who hears what happens to a job.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
 use super::{
-    JobEvent,
+    JobError, JobEvent,
     live::{Live, Next},
+    service::Inner,
+    stored,
 };
-use crate::domain::JobId;
+use crate::domain::{JobId, Owner};
 
 /// Someone who hears what happens to a job. When the last listener of a job is dropped and it is not kept, it is
 /// cancelled.
@@ -26,6 +32,42 @@ enum Source {
     Live(Following),
     /// The job has ended; this is what is left to tell.
     Stored(VecDeque<JobEvent>),
+    /// Another server draws it.
+    Elsewhere(Elsewhere),
+}
+
+/// A job that another server draws: nothing is heard of it before its end.
+#[derive(Debug)]
+struct Elsewhere {
+    jobs: Weak<Inner>,
+    owner: Owner,
+    id: JobId,
+    after: u64,
+}
+
+impl Elsewhere {
+    /// How often the database is asked.
+    const EVERY: Duration = Duration::from_millis(500);
+
+    /// What is left to tell once it has ended: nothing if this server stops before, or takes the job over.
+    async fn ended(&self) -> VecDeque<JobEvent> {
+        loop {
+            tokio::time::sleep(Self::EVERY).await;
+            let Some(jobs) = self.jobs.upgrade() else { return VecDeque::new() };
+            if jobs.is_draining() || jobs.get(self.id).is_some() {
+                return VecDeque::new();
+            }
+            match jobs.record(&self.owner, self.id).await {
+                Ok(record) if record.state.ended() => {
+                    let events = stored::events(&jobs.store, &record, self.after).await;
+                    return events.inspect_err(|error| tracing::error!("{error:#}")).unwrap_or_default().into();
+                }
+                Ok(_) => {}
+                Err(JobError::Store(error)) => tracing::warn!("cannot ask for a job of another server: {error:#}"),
+                Err(_) => return VecDeque::new(),
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -47,15 +89,25 @@ impl Listener {
         Self { id, replayed: false, source: Source::Stored(events.into_iter().collect()) }
     }
 
+    /// Hears of the end of a job that another server draws.
+    pub(super) fn elsewhere(jobs: &Arc<Inner>, owner: &Owner, id: JobId, after: u64) -> Self {
+        let source = Source::Elsewhere(Elsewhere { jobs: Arc::downgrade(jobs), owner: owner.clone(), id, after });
+        Self { id, replayed: false, source }
+    }
+
     pub(super) fn replayed(self) -> Self {
         Self { replayed: true, ..self }
     }
 
     /// The next event; `None` after the last, which is the end of the job unless the server stops before it.
     pub async fn next(&mut self) -> Option<JobEvent> {
+        if let Source::Elsewhere(elsewhere) = &self.source {
+            self.source = Source::Stored(elsewhere.ended().await);
+        }
         match &mut self.source {
             Source::Live(following) => following.next().await,
             Source::Stored(events) => events.pop_front(),
+            Source::Elsewhere(_) => None,
         }
     }
 }

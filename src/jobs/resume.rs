@@ -1,4 +1,4 @@
-//! Jobs that an earlier process left without an end.
+//! Jobs that an earlier process, or a server that is no more, left without an end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,9 +23,9 @@ const SEQUENCE_GAP: u64 = 1 << 20;
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
 impl Jobs {
-    /// Kept jobs go on, the oldest first; nobody waits for the others any more.
+    /// Takes over the jobs whose server is no more. Kept ones go on, the oldest first; nobody waits for the others any more.
     pub(super) async fn resume(&self) -> anyhow::Result<()> {
-        for record in self.inner.store.unfinished_jobs().await? {
+        for record in self.inner.store.claim_jobs().await? {
             if !record.keep {
                 self.inner.metrics.cancelled_total.with_label_values(&["shutdown"]).inc();
                 self.end(&record, JobState::Cancelled, None).await?;

@@ -151,6 +151,10 @@ impl Jobs {
         jobs.resume().await?;
         tokio::spawn(upkeep::places(Arc::downgrade(&jobs.inner)));
         tokio::spawn(upkeep::sweeps(Arc::downgrade(&jobs.inner)));
+        if !jobs.inner.store.is_alone() {
+            tokio::spawn(upkeep::leases(Arc::downgrade(&jobs.inner)));
+            tokio::spawn(upkeep::calls_off(Arc::downgrade(&jobs.inner)));
+        }
         Ok(jobs)
     }
 
@@ -166,6 +170,9 @@ impl Jobs {
             live.ended().await;
         }
         let record = self.record(owner, id).await?;
+        if self.inner.store.is_elsewhere(id).await? {
+            return Ok(Listener::elsewhere(&self.inner, owner, id, after));
+        }
         Ok(self.replay(&record, after).await?)
     }
 
@@ -219,6 +226,11 @@ impl Jobs {
             live.ended().await;
             return Ok(live.view());
         }
+        if self.inner.store.is_elsewhere(id).await? {
+            self.inner.store.call_off(owner, id).await?;
+            let mut end = Listener::elsewhere(&self.inner, owner, id, 0);
+            while end.next().await.is_some() {}
+        }
         self.view(owner, id).await
     }
 
@@ -227,11 +239,7 @@ impl Jobs {
     }
 
     async fn record(&self, owner: &Owner, id: JobId) -> Result<JobRecord, JobError> {
-        match self.inner.store.find_job(owner, id).await? {
-            Found::Job(record) => Ok(*record),
-            Found::Expired => Err(JobError::Expired(id)),
-            Found::Nothing => Err(JobError::NotFound(id)),
-        }
+        self.inner.record(owner, id).await
     }
 
     /// A listener to what is left to tell of a stored job. One without an end waits for the next start of the server.
@@ -241,6 +249,16 @@ impl Jobs {
             false => Vec::new(),
         };
         Ok(Listener::stored(record.id, events))
+    }
+}
+
+impl Inner {
+    pub(super) async fn record(&self, owner: &Owner, id: JobId) -> Result<JobRecord, JobError> {
+        match self.store.find_job(owner, id).await? {
+            Found::Job(record) => Ok(*record),
+            Found::Expired => Err(JobError::Expired(id)),
+            Found::Nothing => Err(JobError::NotFound(id)),
+        }
     }
 }
 

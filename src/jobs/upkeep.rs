@@ -2,7 +2,7 @@
 
 use std::{sync::Weak, time::Duration};
 
-use super::{JobState, service::Inner};
+use super::{JobState, Jobs, live::Stop, service::Inner};
 use crate::store;
 
 /// How often those who wait are told their place.
@@ -32,6 +32,41 @@ pub(super) async fn sweeps(jobs: Weak<Inner>) {
         strong.forget_unstored();
         drop(strong);
         tokio::time::sleep(SWEEPS).await;
+    }
+}
+
+/// Tells the other servers on the database that this one lives, and takes over the jobs of those that do not, until the
+/// jobs are dropped.
+pub(super) async fn leases(jobs: Weak<Inner>) {
+    /// Signs of life within a lease: some may be late.
+    const SIGNS: u32 = 4;
+    loop {
+        let Some(inner) = jobs.upgrade() else { return };
+        let every = Duration::from_secs(inner.store.lease().into()) / SIGNS;
+        // A server that stops lives until it has: what it still draws is its own.
+        let told = match inner.is_draining() {
+            true => inner.store.renew_lease().await,
+            false => Jobs { inner: inner.clone() }.resume().await,
+        };
+        if let Err(error) = told {
+            tracing::error!("cannot tell other servers that this one lives: {error:#}");
+        }
+        drop(inner);
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Stops the jobs that their owners called off through other servers, until the jobs are dropped.
+pub(super) async fn calls_off(jobs: Weak<Inner>) {
+    /// Somebody waits for it.
+    const EVERY: Duration = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let Some(jobs) = jobs.upgrade() else { return };
+        match jobs.store.called_off().await {
+            Ok(ids) => ids.into_iter().filter_map(|id| jobs.get(id)).for_each(|live| live.stop(Stop::Client)),
+            Err(error) => tracing::warn!("cannot ask which jobs are called off: {error:#}"),
+        }
     }
 }
 

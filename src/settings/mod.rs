@@ -22,7 +22,10 @@ pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use server::ServerSettings;
 
-use crate::{engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, scoring::ScoringSettings};
+use crate::{
+    engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, scoring::ScoringSettings,
+    store::StoreSettings,
+};
 
 /// Every setting of a server.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -42,6 +45,8 @@ pub struct Settings {
     pub jobs: JobSettings,
     #[command(flatten)]
     pub scoring: ScoringSettings,
+    #[command(flatten)]
+    pub store: StoreSettings,
     #[command(flatten)]
     pub feedback: FeedbackSettings,
     #[command(flatten)]

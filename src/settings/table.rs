@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command, parser::ValueSource};
 use super::FileSettings;
 
 /// Names that end so are secrets.
-const SECRET: [&str; 4] = ["secret", "password", "token", "_key"];
+const SECRET: [&str; 5] = ["secret", "password", "token", "_key", "store.database"];
 /// What is shown of a secret.
 const MASK: &str = "********";
 
@@ -77,6 +77,8 @@ mod tests {
             ("store.s3_secret", "hunter2", "********"),
             ("store.access_key", "hunter2", "********"),
             ("store.password", "", "-"),
+            ("store.database", "postgres://plaudit:hunter2@db/plaudit", "********"),
+            ("store.database", "", "-"),
             ("engine.max_rows", "8", "8"),
             ("server.keep_alive", "75", "75"),
         ];

@@ -73,6 +73,8 @@ impl Store {
     /// If an earlier ballast cannot be removed.
     pub fn set_ballast(&self, size: u64) -> anyhow::Result<()> {
         let ballast = self.ballast();
+        // PostgreSQL has a disk of its own: nothing that must be written is written on this one.
+        let size = if self.is_alone() { size } else { 0 };
         ballast.size.store(size, Ordering::Relaxed);
         if size == 0 {
             ballast.release()?;

@@ -1,9 +1,13 @@
 //! The event log, schema v1 (`docs/events.md`): what was generated, so that later parts can tell what was made of it.
 
 use serde_json::Value;
-use sqlx::{Sqlite, Transaction};
 
-use super::{Store, parsed};
+use super::{
+    Store,
+    database::{Lock, Transaction},
+    parsed,
+    sql::{query_as, query_scalar},
+};
 use crate::domain::{JobId, Owner};
 
 /// An event to be written.
@@ -69,8 +73,8 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn events(&self, after: i64, limit: usize) -> anyhow::Result<Vec<EventRecord>> {
-        let rows: Vec<EventRow> = sqlx::query_as(
-            "SELECT sequence, kind, created, job, owner, body FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        let rows: Vec<EventRow> = query_as(
+            "SELECT sequence, kind, created, job, owner, body FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2",
         )
         .bind(after)
         .bind(limit as i64)
@@ -80,15 +84,19 @@ impl Store {
     }
 }
 
-/// Adds an event to the log, with whatever else the transaction does.
-pub(super) async fn append(transaction: &mut Transaction<'static, Sqlite>, event: &NewEvent) -> sqlx::Result<()> {
-    sqlx::query("INSERT INTO events (kind, created, job, owner, body) VALUES (?, ?, ?, ?, ?)")
+/// Adds an event to the log, with whatever else the transaction does; its place there.
+///
+/// Numbers are given when a row is added, rows are seen when their transaction commits. So that a reader who goes on after
+/// the last number it saw misses no row with a smaller one, only one transaction at a time may be between the two: the lock
+/// is held from before the number until the commit. It comes last in a transaction, so that others wait only for the commit.
+pub(super) async fn append(transaction: &mut Transaction, event: &NewEvent) -> sqlx::Result<i64> {
+    transaction.lock(Lock::Events).await?;
+    query_scalar("INSERT INTO events (kind, created, job, owner, body) VALUES ($1, $2, $3, $4, $5) RETURNING sequence")
         .bind(event.kind)
         .bind(event.created)
         .bind(event.job.map(|job| job.to_string()))
         .bind(event.owner.as_str())
         .bind(event.body.to_string())
-        .execute(&mut **transaction)
+        .fetch_one(transaction)
         .await
-        .map(drop)
 }

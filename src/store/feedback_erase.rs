@@ -3,13 +3,17 @@
 
 use std::{collections::HashSet, ops::RangeInclusive};
 
+use super::{
+    ImportedVote, NewEvent, Store,
+    blobs::hex,
+    database::{Lock, Transaction},
+    events, now,
+    sql::{On, query, query_as, query_scalar},
+};
+use crate::domain::{ImageId, Owner};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use sqlx::{Sqlite, Transaction};
-
-use super::{ImportedVote, Store, blobs::hex, now};
-use crate::domain::ImageId;
 
 /// Events that are read at a time while those to be erased are looked for.
 const PAGE: i64 = 1000;
@@ -109,11 +113,11 @@ impl Store {
     pub async fn erase(&self, what: &Erasure) -> anyhow::Result<Tombstone> {
         // The long look goes before the transaction: others write meanwhile.
         let mut found = Vec::new();
-        let mut connection = self.database().readers.acquire().await?;
-        let seen = look(&mut connection, what, 0, &mut found).await?;
-        drop(connection);
+        let seen = look((&self.database().readers).into(), what, 0, &mut found).await?;
         let mut transaction = self.database().begin().await?;
-        look(&mut transaction, what, seen, &mut found).await?;
+        // From here to the end nobody adds an event that the look would miss.
+        transaction.lock(Lock::Events).await?;
+        look((&mut transaction).into(), what, seen, &mut found).await?;
         let votes = remove_votes(&mut transaction, what).await?;
         let (images, blobs) = remove_pictures(&mut transaction, what).await?;
         let range = redact(&mut transaction, &found).await?;
@@ -125,6 +129,7 @@ impl Store {
         }
         transaction.commit().await?;
         self.recount_voted().await?;
+        let _alone = self.blobs_may_go().await;
         self.remove_unnamed(blobs).await?;
         Ok(tombstone)
     }
@@ -133,19 +138,14 @@ impl Store {
 type Found = Vec<(i64, Redacted)>;
 
 /// Looks through events after a place; the last one that was looked at.
-async fn look(
-    connection: &mut sqlx::SqliteConnection,
-    what: &Erasure,
-    after: i64,
-    found: &mut Found,
-) -> anyhow::Result<i64> {
+async fn look(mut on: On<'_>, what: &Erasure, after: i64, found: &mut Found) -> anyhow::Result<i64> {
     let mut seen = after;
     loop {
         let page: Vec<(i64, String, String)> =
-            sqlx::query_as("SELECT sequence, kind, body FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+            query_as("SELECT sequence, kind, body FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2")
                 .bind(seen)
                 .bind(PAGE)
-                .fetch_all(&mut *connection)
+                .fetch_all(on.again())
                 .await?;
         let Some((last, ..)) = page.last() else { return Ok(seen) };
         seen = *last;
@@ -156,36 +156,36 @@ async fn look(
 }
 
 async fn redact(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     found: &[(i64, Redacted)],
 ) -> anyhow::Result<Option<RangeInclusive<i64>>> {
     for (sequence, redacted) in found {
-        sqlx::query("UPDATE events SET body = $1, owner = CASE WHEN $2 THEN $3 ELSE owner END WHERE sequence = $4")
+        query("UPDATE events SET body = $1, owner = CASE WHEN $2 THEN $3 ELSE owner END WHERE sequence = $4")
             .bind(redacted.body.to_string())
             .bind(redacted.whole)
             .bind(NOBODY)
-            .bind(sequence)
-            .execute(&mut **transaction)
+            .bind(*sequence)
+            .execute(&mut *transaction)
             .await?;
     }
     let votes: Vec<i64> = found.iter().filter(|(_, redacted)| redacted.vote).map(|(sequence, _)| *sequence).collect();
     Ok(votes.iter().min().zip(votes.iter().max()).map(|(first, last)| *first..=*last))
 }
 
-async fn remove_votes(transaction: &mut Transaction<'static, Sqlite>, what: &Erasure) -> anyhow::Result<u64> {
-    let (query, name) = match what {
+async fn remove_votes(transaction: &mut Transaction, what: &Erasure) -> anyhow::Result<u64> {
+    let (sql, name) = match what {
         Erasure::Rater(rater) => ("DELETE FROM votes WHERE rater = $1", rater.clone()),
         Erasure::Image(image) => ("DELETE FROM votes WHERE image = $1", image.to_string()),
     };
-    let gone = sqlx::query(query).bind(&name).execute(&mut **transaction).await?.rows_affected();
+    let gone = query(sql).bind(&name).execute(&mut *transaction).await?;
     if matches!(what, Erasure::Rater(_)) {
         let named = [
             "DELETE FROM raters WHERE rater = $1",
             "UPDATE images SET rater = NULL WHERE rater = $1",
             "UPDATE feedback_images SET rater = NULL WHERE rater = $1",
         ];
-        for query in named {
-            sqlx::query(query).bind(&name).execute(&mut **transaction).await?;
+        for sql in named {
+            query(sql).bind(&name).execute(&mut *transaction).await?;
         }
     }
     Ok(gone)
@@ -193,33 +193,27 @@ async fn remove_votes(transaction: &mut Transaction<'static, Sqlite>, what: &Era
 
 /// Pictures that nobody's vote keeps, and their blobs. One that is erased by name is not given to anybody any more; its row
 /// leaves with its job.
-async fn remove_pictures(
-    transaction: &mut Transaction<'static, Sqlite>,
-    what: &Erasure,
-) -> anyhow::Result<(u64, Vec<String>)> {
-    let query = match what {
+async fn remove_pictures(transaction: &mut Transaction, what: &Erasure) -> anyhow::Result<(u64, Vec<String>)> {
+    let sql = match what {
         Erasure::Rater(_) => {
             "DELETE FROM feedback_images WHERE gold IS NULL \
              AND NOT EXISTS (SELECT 1 FROM votes WHERE votes.image = feedback_images.image) RETURNING blob"
         }
         Erasure::Image(_) => "DELETE FROM feedback_images WHERE image = $1 RETURNING blob",
     };
-    let mut query = sqlx::query_scalar::<_, String>(query);
+    let mut removed = query_scalar::<String>(sql);
     if let Erasure::Image(image) = what {
-        query = query.bind(image.to_string());
+        removed = removed.bind(image.to_string());
     }
-    let blobs = query.fetch_all(&mut **transaction).await?;
+    let blobs = removed.fetch_all(&mut *transaction).await?;
     if let Erasure::Image(image) = what {
-        sqlx::query("UPDATE images SET expires = 0 WHERE id = $1")
-            .bind(image.to_string())
-            .execute(&mut **transaction)
-            .await?;
+        query("UPDATE images SET expires = 0 WHERE id = $1").bind(image.to_string()).execute(&mut *transaction).await?;
     }
     Ok((blobs.len() as u64, blobs))
 }
 
 async fn bury(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     what: &Erasure,
     digest: &str,
     tombstone: &Tombstone,
@@ -229,10 +223,9 @@ async fn bury(
         "version": 1, "what": what.kind(), "digest": digest, "votes": votes, "events": events, "images": images,
         "from_sequence": range.as_ref().map(RangeInclusive::start), "to_sequence": range.as_ref().map(RangeInclusive::end),
     });
-    let query = "INSERT INTO events (kind, created, job, owner, body) VALUES ('erasure', $1, NULL, $2, $3) \
-         RETURNING sequence";
-    let buried = sqlx::query_scalar(query).bind(now()).bind(NOBODY).bind(body.to_string());
-    Ok(buried.fetch_one(&mut **transaction).await?)
+    let owner = Owner::from_stored(NOBODY.to_owned());
+    let event = NewEvent { kind: "erasure", created: now(), job: None, owner, body };
+    Ok(events::append(transaction, &event).await?)
 }
 
 /// Digests of what was erased, under this server's own key: they tell nobody a name, and know it when it comes back in a file.

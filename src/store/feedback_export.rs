@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::Store;
+use super::{
+    Store, blobs,
+    sql::{query_as, query_scalar},
+};
 use crate::feedback::{
     dataset::{Rating, Row},
     weights,
@@ -65,10 +68,10 @@ impl Store {
     /// If the database cannot be read.
     pub async fn votes_to_export(&self, scope: &ExportScope, most: f64) -> anyhow::Result<ExportedVotes> {
         // One transaction sees one state, whatever a server writes meanwhile.
-        let mut snapshot = self.database().readers.begin().await?;
+        let mut snapshot = self.database().snapshot().await?;
         let to_sequence: i64 =
-            sqlx::query_scalar("SELECT COALESCE(MAX(sequence), 0) FROM events").fetch_one(&mut *snapshot).await?;
-        let query = format!(
+            query_scalar("SELECT COALESCE(MAX(sequence), 0) FROM events").fetch_one(&mut snapshot).await?;
+        let sql = format!(
             "SELECT votes.image, votes.owner, votes.rater, votes.rating, votes.feedback, votes.sequence, votes.updated, \
              votes.quarantined, f.kept, f.blob, f.seed, f.model_version, f.parameters, events.body, \
              (SELECT c.body FROM events c WHERE c.job = f.job AND c.kind = 'candidates' \
@@ -76,10 +79,10 @@ impl Store {
              FROM votes JOIN feedback_images f ON f.image = votes.image JOIN events ON events.sequence = votes.sequence \
              WHERE {CHOSEN} ORDER BY votes.sequence"
         );
-        let rows: Vec<VoteRow> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        let rows: Vec<VoteRow> = query_as(sqlx::AssertSqlSafe(sql))
             .bind(scope.after)
             .bind(scope.rater.as_deref())
-            .fetch_all(&mut *snapshot)
+            .fetch_all(&mut snapshot)
             .await?;
         let mut votes = rows.into_iter().map(exported).collect::<anyhow::Result<Vec<_>>>()?;
         weigh(&mut votes, most);
@@ -92,17 +95,12 @@ impl Store {
     /// If the blob is damaged or cannot be read.
     pub async fn exported_picture(&self, blob: &str) -> anyhow::Result<Option<Bytes>> {
         let _kept = self.blobs_stay().await;
-        match self.read_blob(blob.to_owned()).await {
+        match self.blobs().get(blob).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if gone(&error) => Ok(None),
+            Err(error) if blobs::is_missing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
-}
-
-fn gone(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    kind == Some(std::io::ErrorKind::NotFound)
 }
 
 /// Weights of votes such that no rater has more than a share of the sum; those in quarantine weigh nothing.

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
-use serde_json::{Value, json};
-use sqlx::{Sqlite, Transaction};
-
 use super::{
     Store,
     blobs::hex,
+    database::{Lock, Transaction},
+    events::{self, NewEvent},
     feedback_erase::Erased,
+    sql::{On, query, query_scalar},
     votes_read::Subject,
     votes_write::{Room, pin},
 };
@@ -17,6 +16,8 @@ use crate::{
     domain::{FeedbackId, ImageId, JobId, Owner, Rater, Rating},
     jobs::ImageFormat,
 };
+use bytes::Bytes;
+use serde_json::{Value, json};
 
 /// A vote of a file, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,10 +94,17 @@ impl Store {
     pub async fn import_votes(&self, votes: &[ImportedVote]) -> anyhow::Result<Vec<Imported>> {
         let erased = self.erased().await?;
         let _kept = self.blobs_stay().await;
-        for picture in votes.iter().filter(|vote| !erased.has(vote)).filter_map(|vote| vote.picture.as_ref()) {
-            self.put_blob(picture.bytes.clone()).await?;
+        let shared = self.database().is_shared();
+        if !shared {
+            // Before the transaction: SQLite's other writers would wait for the disk.
+            self.put_pictures(votes, &erased).await?;
         }
         let mut transaction = self.database().begin().await?;
+        // No other server removes the blobs before the rows that name them are there.
+        transaction.share(Lock::Blobs).await?;
+        if shared {
+            self.put_pictures(votes, &erased).await?;
+        }
         let mut done = Vec::with_capacity(votes.len());
         for vote in votes {
             done.push(if erased.has(vote) { Imported::Erased } else { import(&mut transaction, vote).await? });
@@ -106,10 +114,16 @@ impl Store {
         Ok(done)
     }
 
+    async fn put_pictures(&self, votes: &[ImportedVote], erased: &Erased) -> anyhow::Result<()> {
+        for picture in votes.iter().filter(|vote| !erased.has(vote)).filter_map(|vote| vote.picture.as_ref()) {
+            self.put_blob(picture.bytes.clone()).await?;
+        }
+        Ok(())
+    }
+
     async fn erased(&self) -> anyhow::Result<Erased> {
-        let bodies: Vec<String> = sqlx::query_scalar("SELECT body FROM events WHERE kind = 'erasure'")
-            .fetch_all(&self.database().readers)
-            .await?;
+        let bodies: Vec<String> =
+            query_scalar("SELECT body FROM events WHERE kind = 'erasure'").fetch_all(&self.database().readers).await?;
         let digest = |body: &String| serde_json::from_str::<Value>(body).ok()?["digest"].as_str().map(str::to_owned);
         Ok(Erased::new(*self.feedback_secret(), bodies.iter().filter_map(digest).collect::<HashSet<_>>()))
     }
@@ -120,16 +134,16 @@ fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-async fn import(transaction: &mut Transaction<'static, Sqlite>, vote: &ImportedVote) -> anyhow::Result<Imported> {
-    let here = Subject::find(transaction, vote.image).await?;
+async fn import(transaction: &mut Transaction, vote: &ImportedVote) -> anyhow::Result<Imported> {
+    let here = Subject::find(On::from(&mut *transaction), vote.image).await?;
     let owner = vote.owner.clone().or_else(|| here.as_ref().map(|here| here.owner.clone()));
     let owner = owner.unwrap_or_else(|| Owner::from_stored(ELSEWHERE.to_owned()));
     let standing: Option<i64> =
-        sqlx::query_scalar("SELECT updated FROM votes WHERE image = $1 AND owner = $2 AND rater = $3")
+        query_scalar("SELECT updated FROM votes WHERE image = $1 AND owner = $2 AND rater = $3")
             .bind(vote.image.to_string())
             .bind(owner.as_str())
             .bind(vote.rater.as_str())
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
     if standing.is_some_and(|updated| updated >= vote.created) {
         return Ok(Imported::Known);
@@ -149,7 +163,7 @@ async fn import(transaction: &mut Transaction<'static, Sqlite>, vote: &ImportedV
 
 /// A picture that this server did not draw. Its job is a name that no job has.
 async fn bring(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction,
     vote: &ImportedVote,
     picture: &ImportedPicture,
     owner: &Owner,
@@ -177,12 +191,7 @@ async fn bring(
     Ok(job)
 }
 
-async fn write(
-    transaction: &mut Transaction<'static, Sqlite>,
-    vote: &ImportedVote,
-    owner: &Owner,
-    job: JobId,
-) -> anyhow::Result<()> {
+async fn write(transaction: &mut Transaction, vote: &ImportedVote, owner: &Owner, job: JobId) -> anyhow::Result<()> {
     let feedback = vote.feedback.unwrap_or_else(FeedbackId::new);
     let mut body = json!({
         "version": 1, "feedback_id": feedback, "image_id": vote.image, "rater": vote.rater, "via": "import",
@@ -191,16 +200,9 @@ async fn write(
     if let (Some(body), Some(more)) = (body.as_object_mut(), vote.body.as_object()) {
         body.extend(more.clone());
     }
-    let sequence: i64 = sqlx::query_scalar(
-        "INSERT INTO events (kind, created, job, owner, body) VALUES ('vote', $1, $2, $3, $4) RETURNING sequence",
-    )
-    .bind(super::now())
-    .bind(job.to_string())
-    .bind(owner.as_str())
-    .bind(body.to_string())
-    .fetch_one(&mut **transaction)
-    .await?;
-    sqlx::query(
+    let event = NewEvent { kind: "vote", created: super::now(), job: Some(job), owner: owner.clone(), body };
+    let sequence = events::append(transaction, &event).await?;
+    query(
         "INSERT INTO votes (image, owner, rater, rating, feedback, sequence, created, updated, dwell_ms, quarantined) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, \
          EXISTS (SELECT 1 FROM raters WHERE owner = $2 AND rater = $3 AND quarantined)) \
@@ -215,7 +217,7 @@ async fn write(
     .bind(sequence)
     .bind(vote.created)
     .bind(vote.body["context"]["dwell_ms"].as_i64())
-    .execute(&mut **transaction)
+    .execute(transaction)
     .await?;
     Ok(())
 }

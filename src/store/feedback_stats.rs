@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Store;
+use super::{Store, database::Transaction, sql::query_as};
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
@@ -64,26 +64,26 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn vote_stats(&self) -> anyhow::Result<VoteStats> {
-        let mut snapshot = self.database().readers.begin().await?;
+        let mut snapshot = self.database().snapshot().await?;
         let model_versions = groups(&mut snapshot, "f.model_version", "1").await?;
         let by_rater = groups(&mut snapshot, "votes.owner || ' ' || votes.rater", "COUNT(*) DESC, 1").await?;
         let mut by_day = groups(&mut snapshot, &format!("CAST(votes.updated / {DAY} AS TEXT)"), "1").await?;
         by_day.iter_mut().for_each(|day| day.name = date(&day.name));
-        let (agreeing, pairs): (i64, i64) = sqlx::query_as(
+        let (agreeing, pairs): (i64, i64) = query_as(
             "SELECT CAST(COALESCE(SUM((up * (up - 1) + down * (down - 1)) / 2), 0) AS BIGINT), \
              CAST(COALESCE(SUM((up + down) * (up + down - 1) / 2), 0) AS BIGINT) \
              FROM (SELECT SUM(CASE WHEN rating = 'up' THEN 1 ELSE 0 END) AS up, \
              SUM(CASE WHEN rating = 'down' THEN 1 ELSE 0 END) AS down FROM votes WHERE rating <> 'clear' \
              GROUP BY image) AS pictures",
         )
-        .fetch_one(&mut *snapshot)
+        .fetch_one(&mut snapshot)
         .await?;
-        let (taken_back, images, to_sequence): (i64, i64, i64) = sqlx::query_as(
+        let (taken_back, images, to_sequence): (i64, i64, i64) = query_as(
             "SELECT (SELECT COUNT(*) FROM votes WHERE rating = 'clear'), \
              (SELECT COUNT(DISTINCT image) FROM votes WHERE rating <> 'clear'), \
              (SELECT COALESCE(MAX(sequence), 0) FROM events)",
         )
-        .fetch_one(&mut *snapshot)
+        .fetch_one(&mut snapshot)
         .await?;
         let sum = |of: fn(&Thumbs) -> i64| model_versions.iter().map(of).sum::<i64>();
         let (up, down, quarantined) = (sum(|all| all.up), sum(|all| all.down), sum(|all| all.quarantined));
@@ -105,9 +105,9 @@ impl Store {
     }
 }
 
-async fn groups(connection: &mut sqlx::SqliteConnection, by: &str, order: &str) -> anyhow::Result<Vec<Thumbs>> {
-    let query = format!("SELECT {by}, {COUNTS} {STANDING} GROUP BY 1 ORDER BY {order}");
-    let rows: Vec<Group> = sqlx::query_as(sqlx::AssertSqlSafe(query)).fetch_all(connection).await?;
+async fn groups(snapshot: &mut Transaction, by: &str, order: &str) -> anyhow::Result<Vec<Thumbs>> {
+    let sql = format!("SELECT {by}, {COUNTS} {STANDING} GROUP BY 1 ORDER BY {order}");
+    let rows: Vec<Group> = query_as(sqlx::AssertSqlSafe(sql)).fetch_all(snapshot).await?;
     Ok(rows.into_iter().map(|(name, up, down, quarantined)| Thumbs { name, up, down, quarantined }).collect())
 }
 

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Full, Store, now, parsed};
+use super::{
+    Full, Store, blobs, now, parsed,
+    sql::{On, query, query_as},
+};
 use crate::{
     domain::{ImageId, JobId, Owner},
     jobs::ImageFormat,
@@ -79,28 +82,40 @@ impl TryFrom<ImageRow> for ImageRecord {
     }
 }
 
+/// The columns of an [`ImageRow`]. Not `*`: a newer server may have added one under a running server's prepared statement.
+macro_rules! columns {
+    () => {
+        "id, job, position, created, expires, format, bytes, width, height, seed, model_version, rater, parameters"
+    };
+}
+
 impl Store {
-    /// Keeps a picture of a job that is not done. Where the quota leaves no room, the oldest finished jobs leave first.
+    /// Keeps a picture of a job that is this server's and not done. Where the quota leaves no room, the oldest finished
+    /// jobs leave first.
     ///
     /// # Errors
-    /// [`Full`] when no finished job is left that could leave; else if the store cannot be written.
+    /// [`Full`] when no finished job is left that could leave; another server has taken the job over; else if the store
+    /// cannot be written.
     pub async fn add_image(&self, owner: &Owner, record: &ImageRecord, bytes: Bytes, quota: u64) -> anyhow::Result<()> {
         let length = bytes.len() as u64;
         self.make_room(length, quota).await?;
-        let _kept = self.blobs_stay().await;
+        let mut hold = self.hold_blobs().await?;
         let blob = self.put_blob(bytes).await?;
-        self.insert_image(owner, record, &blob).await.map_err(anyhow::Error::from).inspect_err(|error| {
+        let added = self.insert_image(hold.on(), owner, record, &blob).await;
+        let added = added.map_err(anyhow::Error::from).inspect_err(|error| {
             self.relieve(error);
         })?;
+        anyhow::ensure!(added > 0, "the job {} is another server's now, or nobody's", record.job);
+        hold.release().await?;
         self.count_bytes(length);
         Ok(())
     }
 
     /// Where the quota leaves no room, the oldest finished jobs leave.
     pub(super) async fn make_room(&self, length: u64, quota: u64) -> anyhow::Result<()> {
-        if self.used_bytes() + length > quota {
+        if self.used_bytes().await? + length > quota {
             self.sweep(now(), quota.saturating_sub(length)).await?;
-            let used = self.used_bytes();
+            let used = self.used_bytes().await?;
             anyhow::ensure!(used + length <= quota, Full { used, quota });
         }
         Ok(())
@@ -108,17 +123,17 @@ impl Store {
 
     /// Writes a blob; its digest. Where the disk is full the ballast leaves for what matters more than a picture.
     pub(super) async fn put_blob(&self, bytes: Bytes) -> anyhow::Result<String> {
-        let blobs = self.blobs().clone();
-        let put = tokio::task::spawn_blocking(move || blobs.put(&bytes)).await?;
-        put.map_err(anyhow::Error::from).inspect_err(|error| {
+        self.blobs().put(bytes).await.inspect_err(|error| {
             self.relieve(error);
         })
     }
 
-    async fn insert_image(&self, owner: &Owner, record: &ImageRecord, blob: &str) -> sqlx::Result<()> {
-        sqlx::query(
+    /// How many rows were added: none for a job that is not this server's.
+    async fn insert_image(&self, on: On<'_>, owner: &Owner, record: &ImageRecord, blob: &str) -> sqlx::Result<u64> {
+        query(
             "INSERT INTO images (id, job, owner, position, created, expires, format, blob, bytes, width, height, seed, \
-             model_version, rater, parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             model_version, rater, parameters) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
+             WHERE EXISTS (SELECT 1 FROM jobs WHERE id = $2 AND server = $16)",
         )
         .bind(record.id.to_string())
         .bind(record.job.to_string())
@@ -135,9 +150,9 @@ impl Store {
         .bind(&record.model_version)
         .bind(&record.rater)
         .bind(record.parameters.to_string())
-        .execute(&self.database().writer)
+        .bind(self.server())
+        .execute(on)
         .await
-        .map(drop)
     }
 
     /// A picture's bytes; `None` when there is none or it has expired.
@@ -146,15 +161,20 @@ impl Store {
     /// If the store cannot be read.
     pub async fn image_bytes(&self, id: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
         let _kept = self.blobs_stay().await;
-        let row: Option<(String, String)> =
-            sqlx::query_as("SELECT format, blob FROM images WHERE id = ? AND expires > ?")
-                .bind(id.to_string())
-                .bind(now())
-                .fetch_optional(&self.database().readers)
-                .await?;
-        let Some((format, blob)) = row else { return Ok(None) };
-        let bytes = self.read_blob(blob).await?;
-        Ok(Some((parsed(&format)?, bytes)))
+        let Some((format, blob)) = self.image_blob(id).await? else { return Ok(None) };
+        match self.blobs().get(&blob).await {
+            // Another server removed it between the two looks.
+            Err(error) if blobs::is_missing(&error) && self.image_blob(id).await?.is_none() => Ok(None),
+            read => Ok(Some((parsed(&format)?, read?))),
+        }
+    }
+
+    async fn image_blob(&self, id: ImageId) -> sqlx::Result<Option<(String, String)>> {
+        query_as("SELECT format, blob FROM images WHERE id = $1 AND expires > $2")
+            .bind(id.to_string())
+            .bind(now())
+            .fetch_optional(&self.database().readers)
+            .await
     }
 
     /// A picture's facts, for its owner.
@@ -162,7 +182,8 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn image(&self, owner: &Owner, id: ImageId) -> anyhow::Result<Option<ImageRecord>> {
-        let row: Option<ImageRow> = sqlx::query_as("SELECT * FROM images WHERE id = ? AND owner = ? AND expires > ?")
+        const SQL: &str = concat!("SELECT ", columns!(), " FROM images WHERE id = $1 AND owner = $2 AND expires > $3");
+        let row: Option<ImageRow> = query_as(SQL)
             .bind(id.to_string())
             .bind(owner.as_str())
             .bind(now())
@@ -181,11 +202,13 @@ impl Store {
         limit: usize,
         before: Option<ImageId>,
     ) -> anyhow::Result<Vec<ImageRecord>> {
-        let rows: Vec<ImageRow> = sqlx::query_as(
-            "SELECT * FROM images WHERE owner = ?1 AND expires > ?2 \
-             AND (?3 IS NULL OR ordinal < (SELECT ordinal FROM images WHERE id = ?3 AND owner = ?1)) \
-             ORDER BY ordinal DESC LIMIT ?4",
-        )
+        let rows: Vec<ImageRow> = query_as(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM images WHERE owner = $1 AND expires > $2 \
+             AND ($3 IS NULL OR ordinal < (SELECT ordinal FROM images WHERE id = $3 AND owner = $1)) \
+             ORDER BY ordinal DESC LIMIT $4",
+        ))
         .bind(owner.as_str())
         .bind(now())
         .bind(before.map(|id| id.to_string()))

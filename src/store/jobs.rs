@@ -3,7 +3,12 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Store, events, events::NewEvent, now, parsed};
+use super::{
+    Store, events,
+    events::NewEvent,
+    now, parsed,
+    sql::{query, query_as, query_scalar},
+};
 use crate::{
     domain::{JobId, Owner},
     jobs::{JobFailure, JobState},
@@ -87,9 +92,23 @@ pub struct Ending {
     pub event: Option<NewEvent>,
 }
 
+/// The owner has another job under the same `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("another job has this Idempotency-Key")]
+pub struct KeyTaken;
+
+/// The columns of a [`JobRow`]. Not `*`: a newer server may have added one under a running server's prepared statement.
+macro_rules! columns {
+    () => {
+        "id, owner, state, keep, request, start_blob, attempts, last_sequence, result, failure, created, finished, expires"
+    };
+}
+
+pub(super) use columns as job_columns;
+
 #[derive(sqlx::FromRow)]
-struct JobRow {
-    id: String,
+pub(super) struct JobRow {
+    pub(super) id: String,
     owner: String,
     state: String,
     keep: bool,
@@ -130,22 +149,22 @@ impl Store {
     /// counts as one of its pictures.
     ///
     /// # Errors
-    /// [`Full`](super::Full) when the quota has no room for the picture it starts from; if the store cannot be written,
-    /// or the owner has another job under the same `Idempotency-Key`.
+    /// [`Full`](super::Full) when the quota has no room for the picture it starts from; [`KeyTaken`] when the owner has
+    /// another job under the same `Idempotency-Key`; else if the store cannot be written.
     pub async fn insert_job(&self, job: NewJob, quota: u64) -> anyhow::Result<()> {
         let start_bytes = job.start.as_ref().map_or(0, |bytes| bytes.len() as u64);
         if start_bytes > 0 {
             self.make_room(start_bytes, quota).await?;
         }
-        let _kept = self.blobs_stay().await;
+        let mut hold = self.hold_blobs().await?;
         let start = match job.start {
             Some(bytes) => Some(self.put_blob(bytes).await?),
             None => None,
         };
         let (key, digest) = job.idempotency.map(|(key, digest)| (key, digest.to_vec())).unzip();
-        sqlx::query(
+        query(
             "INSERT INTO jobs (id, owner, state, keep, request, start_blob, start_bytes, idempotency_key, body_digest, \
-             created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             created, server) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(job.id.to_string())
         .bind(job.owner.as_str())
@@ -157,12 +176,18 @@ impl Store {
         .bind(key)
         .bind(digest)
         .bind(job.created)
-        .execute(&self.database().writer)
+        .bind(self.server())
+        .execute(hold.on())
         .await
-        .map_err(anyhow::Error::from)
+        .map_err(|error| match error.as_database_error() {
+            // Names of jobs are random: what is not unique is the key.
+            Some(known) if known.is_unique_violation() => KeyTaken.into(),
+            _ => anyhow::Error::from(error),
+        })
         .inspect_err(|error| {
             self.relieve(error);
         })?;
+        hold.release().await?;
         self.count_bytes(start_bytes);
         Ok(())
     }
@@ -173,7 +198,7 @@ impl Store {
     /// If the database cannot be read.
     pub async fn find_job(&self, owner: &Owner, id: JobId) -> anyhow::Result<Found> {
         let readers = &self.database().readers;
-        let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ? AND owner = ?")
+        let row: Option<JobRow> = query_as(concat!("SELECT ", columns!(), " FROM jobs WHERE id = $1 AND owner = $2"))
             .bind(id.to_string())
             .bind(owner.as_str())
             .fetch_optional(readers)
@@ -182,7 +207,7 @@ impl Store {
             let expired = row.expires.is_some_and(|expires| expires <= now());
             return if expired { Ok(Found::Expired) } else { Ok(Found::Job(Box::new(row.try_into()?))) };
         }
-        let tombstone: Option<i64> = sqlx::query_scalar("SELECT expired FROM tombstones WHERE id = ? AND owner = ?")
+        let tombstone: Option<i64> = query_scalar("SELECT expired FROM tombstones WHERE id = $1 AND owner = $2")
             .bind(id.to_string())
             .bind(owner.as_str())
             .fetch_optional(readers)
@@ -195,9 +220,9 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn find_idempotent(&self, owner: &Owner, key: &str) -> anyhow::Result<Option<(JobId, Vec<u8>)>> {
-        let row: Option<(String, Vec<u8>)> = sqlx::query_as(
-            "SELECT id, body_digest FROM jobs WHERE owner = ? AND idempotency_key = ? \
-             AND (expires IS NULL OR expires > ?)",
+        let row: Option<(String, Vec<u8>)> = query_as(
+            "SELECT id, body_digest FROM jobs WHERE owner = $1 AND idempotency_key = $2 \
+             AND (expires IS NULL OR expires > $3)",
         )
         .bind(owner.as_str())
         .bind(key)
@@ -218,10 +243,12 @@ impl Store {
         limit: usize,
         before: Option<JobId>,
     ) -> anyhow::Result<Vec<JobRecord>> {
-        let rows: Vec<JobRow> = sqlx::query_as(
-            "SELECT * FROM jobs WHERE owner = ?1 AND (?2 IS NULL OR state = ?2) AND (?3 IS NULL OR id < ?3) \
-             AND (expires IS NULL OR expires > ?4) ORDER BY id DESC LIMIT ?5",
-        )
+        let rows: Vec<JobRow> = query_as(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM jobs WHERE owner = $1 AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR id < $3) \
+             AND (expires IS NULL OR expires > $4) ORDER BY id DESC LIMIT $5",
+        ))
         .bind(owner.as_str())
         .bind(state.map(JobState::name))
         .bind(before.map(|id| id.to_string()))
@@ -232,24 +259,14 @@ impl Store {
         rows.into_iter().map(JobRecord::try_from).collect()
     }
 
-    /// Jobs of an earlier process that have no end yet, the oldest first.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn unfinished_jobs(&self) -> anyhow::Result<Vec<JobRecord>> {
-        let rows: Vec<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE finished IS NULL ORDER BY id")
-            .fetch_all(&self.database().readers)
-            .await?;
-        rows.into_iter().map(JobRecord::try_from).collect()
-    }
-
     /// Takes off the attempt that a server which stops in good order made.
     ///
     /// # Errors
     /// If the database cannot be written.
     pub async fn lay_aside(&self, id: JobId) -> anyhow::Result<()> {
-        sqlx::query("UPDATE jobs SET attempts = MAX(attempts - 1, 0) WHERE id = ?")
+        query("UPDATE jobs SET attempts = attempts - 1 WHERE id = $1 AND server = $2 AND attempts > 0")
             .bind(id.to_string())
+            .bind(self.server())
             .execute(&self.database().writer)
             .await?;
         Ok(())
@@ -261,10 +278,11 @@ impl Store {
     /// If it cannot be read.
     pub async fn start_picture(&self, digest: &str) -> anyhow::Result<Bytes> {
         let _kept = self.blobs_stay().await;
-        self.read_blob(digest.to_owned()).await
+        self.blobs().get(digest).await
     }
 
-    /// Ends a job, in one transaction with its event. One that has ended stays as it is. Only a completed job holds on
+    /// Ends a job of this server's, in one transaction with its event. One that has ended, or that another server has taken
+    /// over, stays as it is. Only a completed job holds on
     /// to its `Idempotency-Key`: whoever tries a failed or cancelled one again wants it drawn. On a full disk the ballast
     /// makes room.
     ///
@@ -280,9 +298,10 @@ impl Store {
     async fn write_end(&self, id: JobId, ending: &Ending) -> anyhow::Result<()> {
         let failure = ending.failure.as_ref().map(serde_json::to_string).transpose()?;
         let mut transaction = self.database().begin().await?;
-        let done = sqlx::query(
-            "UPDATE jobs SET state = ?1, result = ?2, failure = ?3, last_sequence = ?4, finished = ?5, expires = ?6, \
-             idempotency_key = CASE WHEN ?1 = 'completed' THEN idempotency_key END WHERE id = ?7 AND finished IS NULL",
+        let ended = query(
+            "UPDATE jobs SET state = $1, result = $2, failure = $3, last_sequence = $4, finished = $5, expires = $6, \
+             idempotency_key = CASE WHEN $1 = 'completed' THEN idempotency_key END \
+             WHERE id = $7 AND finished IS NULL AND server = $8",
         )
         .bind(ending.state.name())
         .bind(ending.result.as_ref().map(Value::to_string))
@@ -291,13 +310,14 @@ impl Store {
         .bind(ending.finished)
         .bind(ending.expires)
         .bind(id.to_string())
-        .execute(&mut *transaction)
+        .bind(self.server())
+        .execute(&mut transaction)
         .await?;
-        if done.rows_affected() > 0 {
-            sqlx::query("UPDATE images SET expires = ? WHERE job = ?")
+        if ended > 0 {
+            query("UPDATE images SET expires = $1 WHERE job = $2")
                 .bind(ending.expires)
                 .bind(id.to_string())
-                .execute(&mut *transaction)
+                .execute(&mut transaction)
                 .await?;
             if let Some(event) = &ending.event {
                 events::append(&mut transaction, event).await?;

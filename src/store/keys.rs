@@ -5,7 +5,12 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{Store, blobs::hex, now, parsed, secrets};
+use super::{
+    Store,
+    blobs::hex,
+    now, parsed, secrets,
+    sql::{query, query_as},
+};
 use crate::domain::{KeyId, Role};
 
 /// What a key's text begins with, so that scanners of logs and repositories know it.
@@ -57,7 +62,7 @@ impl Store {
         let key = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(secrets::random()?));
         let record = KeyRecord { id: KeyId::new(), name: name.to_owned(), role, created: now(), revoked: None };
         let digest = Sha256::digest(key.as_bytes());
-        sqlx::query("INSERT INTO keys (id, name, role, digest, digest_head, created) VALUES (?, ?, ?, ?, ?, ?)")
+        query("INSERT INTO keys (id, name, role, digest, digest_head, created) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(record.id.to_string())
             .bind(name)
             .bind(role.name())
@@ -76,8 +81,8 @@ impl Store {
     /// If the database cannot be read.
     pub async fn find_key(&self, key: &str) -> anyhow::Result<Option<KeyRecord>> {
         let digest = Sha256::digest(key.as_bytes());
-        let rows: Vec<KeyRow> = sqlx::query_as(
-            "SELECT id, name, role, digest, created, revoked FROM keys WHERE digest_head = ? AND revoked IS NULL",
+        let rows: Vec<KeyRow> = query_as(
+            "SELECT id, name, role, digest, created, revoked FROM keys WHERE digest_head = $1 AND revoked IS NULL",
         )
         .bind(hex(&digest[..HEAD]))
         .fetch_all(&self.database().readers)
@@ -91,7 +96,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn list_keys(&self) -> anyhow::Result<Vec<KeyRecord>> {
-        let rows: Vec<KeyRow> = sqlx::query_as("SELECT id, name, role, digest, created, revoked FROM keys ORDER BY id")
+        let rows: Vec<KeyRow> = query_as("SELECT id, name, role, digest, created, revoked FROM keys ORDER BY id")
             .fetch_all(&self.database().readers)
             .await?;
         rows.into_iter().map(KeyRecord::try_from).collect()
@@ -102,11 +107,11 @@ impl Store {
     /// # Errors
     /// If the database cannot be written.
     pub async fn revoke_key(&self, id: KeyId) -> anyhow::Result<bool> {
-        let done = sqlx::query("UPDATE keys SET revoked = COALESCE(revoked, ?) WHERE id = ?")
+        let changed = query("UPDATE keys SET revoked = COALESCE(revoked, $1) WHERE id = $2")
             .bind(now())
             .bind(id.to_string())
             .execute(&self.database().writer)
             .await?;
-        Ok(done.rows_affected() > 0)
+        Ok(changed > 0)
     }
 }

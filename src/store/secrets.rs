@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
+use super::{blobs::hex, database::Database, facts};
+
 /// Bytes of a key.
 pub(super) const SECRET_BYTES: usize = 32;
 /// Readable to the user that runs the server, to nobody else.
@@ -37,6 +39,25 @@ pub(super) fn key(data: &Path, name: &str, loss: &str) -> anyhow::Result<[u8; SE
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+/// A key that is the same for all servers of a database: in the database where they share it, else in `secrets/`.
+pub(super) async fn agreed(
+    data: &Path,
+    database: &Database,
+    name: &str,
+    loss: &str,
+) -> anyhow::Result<[u8; SECRET_BYTES]> {
+    if !database.is_shared() {
+        return key(data, name, loss);
+    }
+    let agreed = facts::agreed(database, &format!("{name}.key"), &random()?).await?;
+    agreed.try_into().map_err(|_| anyhow!("the key {name} of the database is not {SECRET_BYTES} bytes"))
+}
+
+/// A name that nothing else has.
+pub(super) fn random_name() -> anyhow::Result<String> {
+    Ok(hex(&random()?))
 }
 
 /// Bytes from the system's generator.

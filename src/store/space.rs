@@ -2,7 +2,7 @@
 
 use std::{ffi::CString, io, mem::MaybeUninit, os::unix::ffi::OsStrExt, path::Path};
 
-use super::Store;
+use super::{Store, database::Database, sql::query_scalar};
 
 /// Pictures of jobs that are not finished fill the quota: nothing can leave to make room.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,8 +14,8 @@ pub struct Full {
     pub quota: u64,
 }
 
-/// SQLite's code for a full disk (`SQLITE_FULL`).
-const SQLITE_FULL: &str = "13";
+/// Codes for a full disk: `SQLITE_FULL`, and PostgreSQL's `disk_full`.
+const DISK_FULL: [&str; 2] = ["13", "53100"];
 
 /// Whether something failed because the disk or the quota of pictures is full.
 pub fn is_full(error: &anyhow::Error) -> bool {
@@ -28,17 +28,17 @@ pub(super) fn is_disk_full(error: &anyhow::Error) -> bool {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         let code = cause.downcast_ref::<sqlx::Error>().and_then(|e| e.as_database_error()).and_then(|e| e.code());
         matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
-            || code.as_deref() == Some(SQLITE_FULL)
+            || code.is_some_and(|code| DISK_FULL.contains(&code.as_ref()))
     })
 }
 
 impl Store {
-    /// Bytes that are free on the disk of the data directory.
+    /// Bytes that are free on the disk of the data directory; `None` where nothing that grows is kept there.
     ///
     /// # Errors
     /// If the system does not tell.
-    pub fn free_bytes(&self) -> io::Result<u64> {
-        free_bytes(self.data())
+    pub fn free_bytes(&self) -> io::Result<Option<u64>> {
+        self.is_local().then(|| free_bytes(self.data())).transpose()
     }
 
     /// Bytes of pictures whose jobs are not finished, those they start from too: they cannot leave.
@@ -46,15 +46,26 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn pinned_bytes(&self) -> anyhow::Result<u64> {
-        let bytes: i64 = sqlx::query_scalar(
-            "SELECT (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs WHERE finished IS NULL) \
+        let bytes: i64 = query_scalar(
+            "SELECT CAST((SELECT COALESCE(SUM(start_bytes), 0) FROM jobs WHERE finished IS NULL) \
              + (SELECT COALESCE(SUM(images.bytes), 0) FROM jobs JOIN images ON images.job = jobs.id \
-             WHERE jobs.finished IS NULL)",
+             WHERE jobs.finished IS NULL) AS BIGINT)",
         )
         .fetch_one(&self.database().readers)
         .await?;
         Ok(bytes.try_into()?)
     }
+}
+
+/// Bytes that pictures take, those that jobs start from too.
+pub(super) async fn used_bytes(database: &Database) -> anyhow::Result<u64> {
+    let bytes: i64 = query_scalar(
+        "SELECT CAST((SELECT COALESCE(SUM(bytes), 0) FROM images) + (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs) \
+         AS BIGINT)",
+    )
+    .fetch_one(&database.readers)
+    .await?;
+    Ok(bytes.try_into()?)
 }
 
 /// Bytes that are free on the disk of a path.

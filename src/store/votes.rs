@@ -8,7 +8,10 @@ use std::sync::{Arc, Weak};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Inner, Store};
+use super::{
+    Inner, Store,
+    sql::{query, query_as},
+};
 use crate::domain::{FeedbackId, ImageId, Owner, Rater, Rating, Viewing};
 
 /// Ballots that wait for the writer; more of them wait before the queue.
@@ -198,7 +201,7 @@ impl Store {
     /// [`CastError::KeyReused`] where it came with another body; if the database cannot be read.
     pub async fn find_cast(&self, once: &Once) -> Result<Option<Cast>, CastError> {
         let row: Option<(String, String)> =
-            sqlx::query_as("SELECT body_digest, response FROM feedback_keys WHERE scope = $1 AND idempotency_key = $2")
+            query_as("SELECT body_digest, response FROM feedback_keys WHERE scope = $1 AND idempotency_key = $2")
                 .bind(&once.scope)
                 .bind(&once.key)
                 .fetch_optional(&self.database().readers)
@@ -212,10 +215,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be written.
     pub async fn forget_casts(&self, before: i64) -> anyhow::Result<()> {
-        sqlx::query("DELETE FROM feedback_keys WHERE created < $1")
-            .bind(before)
-            .execute(&self.database().writer)
-            .await?;
+        query("DELETE FROM feedback_keys WHERE created < $1").bind(before).execute(&self.database().writer).await?;
         Ok(())
     }
 }

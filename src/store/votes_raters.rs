@@ -5,7 +5,11 @@ use std::sync::atomic::Ordering;
 use serde_json::json;
 
 use super::{
-    Store, now, parsed,
+    Store,
+    database::Lock,
+    events::{self, NewEvent},
+    now, parsed,
+    sql::{On, query, query_as, query_scalar},
     votes_read::Subject,
     votes_write::{Room, pin},
 };
@@ -45,7 +49,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn next_to_rate(&self, owner: &Owner, rater: &Rater) -> anyhow::Result<Option<Candidate>> {
-        let row: Option<CandidateRow> = sqlx::query_as(
+        let row: Option<CandidateRow> = query_as(
             "SELECT recent.id, recent.owner, recent.parameters FROM (SELECT id, owner, parameters, ordinal FROM images \
              WHERE owner = $1 AND expires > $3 AND (rater IS NULL OR rater = $2) ORDER BY ordinal DESC LIMIT $4) \
              AS recent \
@@ -68,7 +72,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn next_gold(&self, owner: &Owner, rater: &Rater) -> anyhow::Result<Option<Candidate>> {
-        let row: Option<CandidateRow> = sqlx::query_as(
+        let row: Option<CandidateRow> = query_as(
             "SELECT image, owner, parameters FROM feedback_images WHERE gold IS NOT NULL AND kept \
              AND NOT EXISTS (SELECT 1 FROM votes WHERE votes.image = feedback_images.image AND votes.owner = $1 \
              AND votes.rater = $2 AND votes.rating <> 'clear') ORDER BY RANDOM() LIMIT 1",
@@ -87,14 +91,15 @@ impl Store {
     /// If the database cannot be written.
     pub async fn set_gold(&self, image: ImageId, answer: Rating) -> anyhow::Result<bool> {
         let mut transaction = self.database().begin().await?;
-        let Some(picture) = Subject::find(&mut transaction, image).await? else { return Ok(false) };
+        transaction.share(Lock::Blobs).await?;
+        let Some(picture) = Subject::find(On::from(&mut transaction), image).await? else { return Ok(false) };
         let before = self.voted_bytes_kept();
         let mut kept = before;
         pin(&mut transaction, &picture, Room { kept: &mut kept, quota: u64::MAX }).await?;
-        sqlx::query("UPDATE feedback_images SET gold = $1 WHERE image = $2")
+        query("UPDATE feedback_images SET gold = $1 WHERE image = $2")
             .bind((answer != Rating::Clear).then(|| answer.name()))
             .bind(image.to_string())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         transaction.commit().await?;
         self.inner.voted.fetch_add(kept - before, Ordering::Relaxed);
@@ -106,7 +111,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn list_gold(&self, after: Option<ImageId>, limit: usize) -> anyhow::Result<Vec<(ImageId, Rating)>> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
+        let rows: Vec<(String, String)> = query_as(
             "SELECT image, gold FROM feedback_images WHERE gold IS NOT NULL AND image > $1 ORDER BY image LIMIT $2",
         )
         .bind(after.map(|id| id.to_string()).unwrap_or_default())
@@ -121,7 +126,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn raters_after(&self, sequence: i64, limit: usize) -> anyhow::Result<Vec<(Owner, Rater, i64)>> {
-        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        let rows: Vec<(String, String, i64)> = query_as(
             "SELECT owner, rater, MAX(sequence) AS latest FROM votes WHERE sequence > $1 GROUP BY owner, rater \
              ORDER BY latest LIMIT $2",
         )
@@ -140,14 +145,14 @@ impl Store {
     pub async fn looks(&self, owner: &Owner, rater: &Rater) -> anyhow::Result<Vec<Look>> {
         let others = "FROM votes o WHERE o.image = v.image AND NOT o.quarantined AND o.rating <> 'clear' \
              AND NOT (o.owner = $1 AND o.rater = $2)";
-        let query = format!(
+        let sql = format!(
             "SELECT v.rating, v.dwell_ms, f.gold, \
              CAST((SELECT COALESCE(SUM(CASE WHEN o.rating = 'up' THEN 1 ELSE -1 END), 0) {others}) AS BIGINT), \
              (SELECT COUNT(*) {others}) \
              FROM (SELECT image, rating, dwell_ms FROM votes WHERE owner = $1 AND rater = $2 AND rating <> 'clear' \
              ORDER BY sequence DESC LIMIT $3) AS v JOIN feedback_images f ON f.image = v.image"
         );
-        let rows: Vec<(String, Option<i64>, Option<String>, i64, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        let rows: Vec<(String, Option<i64>, Option<String>, i64, i64)> = query_as(sqlx::AssertSqlSafe(sql))
             .bind(owner.as_str())
             .bind(rater.as_str())
             .bind(REVIEWED)
@@ -167,15 +172,17 @@ impl Store {
     /// If the database cannot be written.
     pub async fn set_quarantine(&self, owner: &Owner, rater: &Rater, reason: Option<Reason>) -> anyhow::Result<bool> {
         let mut transaction = self.database().begin().await?;
-        let before: Option<bool> = sqlx::query_scalar("SELECT quarantined FROM raters WHERE owner = $1 AND rater = $2")
+        // Two servers may review a rater at a time.
+        transaction.lock(Lock::Events).await?;
+        let before: Option<bool> = query_scalar("SELECT quarantined FROM raters WHERE owner = $1 AND rater = $2")
             .bind(owner.as_str())
             .bind(rater.as_str())
-            .fetch_optional(&mut *transaction)
+            .fetch_optional(&mut transaction)
             .await?;
         if before.unwrap_or(false) == reason.is_some() {
             return Ok(false);
         }
-        sqlx::query(
+        query(
             "INSERT INTO raters (owner, rater, quarantined, reason) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (owner, rater) DO UPDATE SET quarantined = excluded.quarantined, reason = excluded.reason",
         )
@@ -183,21 +190,17 @@ impl Store {
         .bind(rater.as_str())
         .bind(reason.is_some())
         .bind(reason.map(Reason::name))
-        .execute(&mut *transaction)
+        .execute(&mut transaction)
         .await?;
-        sqlx::query("UPDATE votes SET quarantined = $3 WHERE owner = $1 AND rater = $2")
+        query("UPDATE votes SET quarantined = $3 WHERE owner = $1 AND rater = $2")
             .bind(owner.as_str())
             .bind(rater.as_str())
             .bind(reason.is_some())
-            .execute(&mut *transaction)
+            .execute(&mut transaction)
             .await?;
         let body = json!({"version": 1, "feedback_id": FeedbackId::new(), "rater": rater, "reason": reason});
-        sqlx::query("INSERT INTO events (kind, created, job, owner, body) VALUES ('quarantine', $1, NULL, $2, $3)")
-            .bind(now())
-            .bind(owner.as_str())
-            .bind(body.to_string())
-            .execute(&mut *transaction)
-            .await?;
+        let event = NewEvent { kind: "quarantine", created: now(), job: None, owner: owner.clone(), body };
+        events::append(&mut transaction, &event).await?;
         transaction.commit().await?;
         Ok(true)
     }

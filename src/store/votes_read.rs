@@ -4,9 +4,14 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use serde_json::Value;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::AssertSqlSafe;
 
-use super::{Store, now, parsed};
+use super::{
+    Store, blobs,
+    database::Transaction,
+    now, parsed,
+    sql::{On, query_as, query_scalar},
+};
 use crate::{
     domain::{FeedbackId, ImageId, JobId, Owner, Rater, Rating},
     jobs::ImageFormat,
@@ -95,24 +100,24 @@ macro_rules! columns {
 }
 
 impl Subject {
-    /// The picture of a name, on a connection that reads or writes.
-    pub(super) async fn find(connection: &mut sqlx::SqliteConnection, image: ImageId) -> anyhow::Result<Option<Self>> {
+    /// The picture of a name, on whatever reads or writes.
+    pub(super) async fn find(mut on: On<'_>, image: ImageId) -> anyhow::Result<Option<Self>> {
         let pinned: Option<SubjectRow> =
-            sqlx::query_as(concat!("SELECT image, gold, ", columns!(), " FROM feedback_images WHERE image = $1"))
+            query_as(concat!("SELECT image, gold, ", columns!(), " FROM feedback_images WHERE image = $1"))
                 .bind(image.to_string())
-                .fetch_optional(&mut *connection)
+                .fetch_optional(on.again())
                 .await?;
         if let Some(row) = pinned {
             return row.read(true).map(Some);
         }
-        let row: Option<SubjectRow> = sqlx::query_as(concat!(
+        let row: Option<SubjectRow> = query_as(concat!(
             "SELECT id AS image, NULL AS gold, ",
             columns!(),
             " FROM images WHERE id = $1 AND expires > $2"
         ))
         .bind(image.to_string())
         .bind(now())
-        .fetch_optional(&mut *connection)
+        .fetch_optional(on.again())
         .await?;
         row.map(|row| row.read(false)).transpose()
     }
@@ -197,8 +202,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn subject(&self, image: ImageId) -> anyhow::Result<Option<Subject>> {
-        let mut connection = self.database().readers.acquire().await?;
-        Subject::find(&mut connection, image).await
+        Subject::find(On::from(&self.database().readers), image).await
     }
 
     /// Thumbs that raters of this owner hold, the newest first, at most `limit`. Those taken back are not among them.
@@ -211,24 +215,23 @@ impl Store {
         filter: &VoteFilter,
         limit: usize,
     ) -> anyhow::Result<Vec<VoteRecord>> {
-        let mut query = QueryBuilder::<Sqlite>::new(VOTES);
-        query.push("WHERE votes.rating <> 'clear' AND votes.owner = ").push_bind(owner.as_str());
-        if let Some(before) = filter.before {
-            query.push(" AND votes.feedback < ").push_bind(before.to_string());
-        }
-        if let Some(rater) = &filter.rater {
-            query.push(" AND votes.rater = ").push_bind(rater.as_str());
-        }
-        if !filter.images.is_empty() {
-            query.push(" AND votes.image IN (");
-            let mut images = query.separated(", ");
-            for image in &filter.images {
-                images.push_bind(image.to_string());
-            }
-            query.push(")");
-        }
-        query.push(" ORDER BY votes.feedback DESC LIMIT ").push_bind(limit as i64);
-        let rows: Vec<VoteRow> = query.build_query_as().fetch_all(&self.database().readers).await?;
+        /// Placeholders before those of the pictures.
+        const FIXED: usize = 4;
+        let pictures: Vec<String> = (1..=filter.images.len()).map(|index| format!("${}", FIXED + index)).collect();
+        let of_pictures = match pictures.is_empty() {
+            true => String::new(),
+            false => format!("AND votes.image IN ({}) ", pictures.join(", ")),
+        };
+        let query = query_as(AssertSqlSafe(format!(
+            "{VOTES}WHERE votes.rating <> 'clear' AND votes.owner = $1 AND ($2 IS NULL OR votes.feedback < $2) \
+             AND ($3 IS NULL OR votes.rater = $3) {of_pictures}ORDER BY votes.feedback DESC LIMIT $4"
+        )))
+        .bind(owner.as_str())
+        .bind(filter.before.map(|before| before.to_string()))
+        .bind(filter.rater.as_ref().map(Rater::as_str))
+        .bind(limit as i64);
+        let query = filter.images.iter().fold(query, |query, image| query.bind(image.to_string()));
+        let rows: Vec<VoteRow> = query.fetch_all(&self.database().readers).await?;
         rows.into_iter().map(VoteRecord::try_from).collect()
     }
 
@@ -238,10 +241,9 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn votes_after(&self, sequence: i64, limit: usize) -> anyhow::Result<Vec<VoteRecord>> {
-        let mut query = QueryBuilder::<Sqlite>::new(VOTES);
-        query.push("WHERE votes.sequence > ").push_bind(sequence);
-        query.push(" ORDER BY votes.sequence LIMIT ").push_bind(limit as i64);
-        let rows: Vec<VoteRow> = query.build_query_as().fetch_all(&self.database().readers).await?;
+        let sql = format!("{VOTES}WHERE votes.sequence > $1 ORDER BY votes.sequence LIMIT $2");
+        let rows: Vec<VoteRow> =
+            query_as(AssertSqlSafe(sql)).bind(sequence).bind(limit as i64).fetch_all(&self.database().readers).await?;
         rows.into_iter().map(VoteRecord::try_from).collect()
     }
 
@@ -252,14 +254,19 @@ impl Store {
     /// If the store cannot be read.
     pub async fn voted_bytes(&self, image: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
         let _kept = self.blobs_stay().await;
-        let row: Option<(String, String)> =
-            sqlx::query_as("SELECT format, blob FROM feedback_images WHERE image = $1 AND kept")
-                .bind(image.to_string())
-                .fetch_optional(&self.database().readers)
-                .await?;
-        let Some((format, blob)) = row else { return Ok(None) };
-        let bytes = self.read_blob(blob).await?;
-        Ok(Some((parsed(&format)?, bytes)))
+        let Some((format, blob)) = self.voted_blob(image).await? else { return Ok(None) };
+        match self.blobs().get(&blob).await {
+            // Another server removed it between the two looks.
+            Err(error) if blobs::is_missing(&error) && self.voted_blob(image).await?.is_none() => Ok(None),
+            read => Ok(Some((parsed(&format)?, read?))),
+        }
+    }
+
+    async fn voted_blob(&self, image: ImageId) -> sqlx::Result<Option<(String, String)>> {
+        query_as("SELECT format, blob FROM feedback_images WHERE image = $1 AND kept")
+            .bind(image.to_string())
+            .fetch_optional(&self.database().readers)
+            .await
     }
 
     /// The bytes of a gold item: raters see it when its job has long expired.
@@ -268,7 +275,7 @@ impl Store {
     /// If the store cannot be read.
     pub async fn gold_bytes(&self, image: ImageId) -> anyhow::Result<Option<(ImageFormat, Bytes)>> {
         let gold: Option<i64> =
-            sqlx::query_scalar("SELECT seed FROM feedback_images WHERE image = $1 AND kept AND gold IS NOT NULL")
+            query_scalar("SELECT seed FROM feedback_images WHERE image = $1 AND kept AND gold IS NOT NULL")
                 .bind(image.to_string())
                 .fetch_optional(&self.database().readers)
                 .await?;
@@ -280,7 +287,7 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn votes_to_learn(&self) -> anyhow::Result<i64> {
-        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM votes WHERE rating <> 'clear' AND NOT quarantined")
+        Ok(query_scalar("SELECT COUNT(*) FROM votes WHERE rating <> 'clear' AND NOT quarantined")
             .fetch_one(&self.database().readers)
             .await?)
     }
@@ -295,11 +302,22 @@ impl Store {
     /// # Errors
     /// If the database cannot be read.
     pub async fn recount_voted(&self) -> anyhow::Result<()> {
-        let bytes: i64 =
-            sqlx::query_scalar("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM feedback_images WHERE kept")
-                .fetch_one(&self.database().readers)
-                .await?;
-        self.inner.voted.store(bytes.try_into()?, Ordering::Relaxed);
+        self.inner.voted.store(count_voted(On::from(&self.database().readers)).await?, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Those bytes as a transaction sees them: other servers may have kept some.
+    pub(super) async fn voted_now(&self, transaction: &mut Transaction) -> anyhow::Result<u64> {
+        if self.database().is_shared() {
+            self.inner.voted.store(count_voted(On::from(transaction)).await?, Ordering::Relaxed);
+        }
+        Ok(self.voted_bytes_kept())
+    }
+}
+
+async fn count_voted(on: On<'_>) -> anyhow::Result<u64> {
+    let bytes: i64 = query_scalar("SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM feedback_images WHERE kept")
+        .fetch_one(on)
+        .await?;
+    Ok(bytes.try_into()?)
 }

@@ -2,23 +2,25 @@
 
 use std::sync::atomic::Ordering;
 
-use sqlx::{Sqlite, Transaction};
-
 use super::{
-    Store, now,
+    Store,
+    database::{Lock, Transaction},
+    events::{self, NewEvent},
+    now,
+    sql::{On, query, query_as, query_scalar},
     votes::{self, Act, Ballot, Cast, CastError, NewFeedback, Once, Receipt},
     votes_read::Subject,
 };
 use crate::domain::FeedbackId;
-
-type Writing = Transaction<'static, Sqlite>;
 
 impl Store {
     /// Writes ballots in one transaction. A ballot that is refused leaves nothing and does not touch the others; an error
     /// of the database undoes all of them.
     pub(super) async fn write_ballots(&self, ballots: &[&Ballot]) -> anyhow::Result<Vec<Result<Cast, CastError>>> {
         let mut transaction = self.database().begin().await?;
-        let before = self.voted_bytes_kept();
+        // No other server removes a blob between the look at its picture and the row that keeps it.
+        transaction.share(Lock::Blobs).await?;
+        let before = self.voted_now(&mut transaction).await?;
         let (mut outcomes, mut kept) = (Vec::with_capacity(ballots.len()), before);
         for ballot in ballots {
             outcomes.push(write(&mut transaction, ballot, &mut kept).await?);
@@ -30,7 +32,11 @@ impl Store {
 }
 
 /// Looks first, writes then: what is refused has written nothing.
-async fn write(transaction: &mut Writing, ballot: &Ballot, kept: &mut u64) -> anyhow::Result<Result<Cast, CastError>> {
+async fn write(
+    transaction: &mut Transaction,
+    ballot: &Ballot,
+    kept: &mut u64,
+) -> anyhow::Result<Result<Cast, CastError>> {
     if let Some(once) = &ballot.once
         && let Some(told) = told(transaction, once).await?
     {
@@ -38,7 +44,7 @@ async fn write(transaction: &mut Writing, ballot: &Ballot, kept: &mut u64) -> an
     }
     let mut pictures = Vec::with_capacity(ballot.items.len());
     for (index, item) in ballot.items.iter().enumerate() {
-        let Some(picture) = Subject::find(&mut **transaction, item.image).await? else {
+        let Some(picture) = Subject::find(On::from(&mut *transaction), item.image).await? else {
             return Ok(Err(CastError::Gone(index)));
         };
         pictures.push(picture);
@@ -55,7 +61,7 @@ async fn write(transaction: &mut Writing, ballot: &Ballot, kept: &mut u64) -> an
 }
 
 async fn write_item(
-    transaction: &mut Writing,
+    transaction: &mut Transaction,
     item: &NewFeedback,
     picture: &Subject,
     room: Room<'_>,
@@ -63,16 +69,8 @@ async fn write_item(
     let (id, created) = (FeedbackId::new(), now());
     let is_vote = matches!(item.act, Act::Vote { .. });
     let body = votes::body(item, id, is_vote.then_some(picture));
-    let sequence: i64 = sqlx::query_scalar(
-        "INSERT INTO events (kind, created, job, owner, body) VALUES ($1, $2, $3, $4, $5) RETURNING sequence",
-    )
-    .bind(item.act.kind())
-    .bind(created)
-    .bind(picture.job.to_string())
-    .bind(item.owner.as_str())
-    .bind(body.to_string())
-    .fetch_one(&mut **transaction)
-    .await?;
+    let event = NewEvent { kind: item.act.kind(), created, job: Some(picture.job), owner: item.owner.clone(), body };
+    let sequence = events::append(transaction, &event).await?;
     let receipt = Receipt { feedback_id: id, sequence, rating: item.act.rating() };
     if is_vote {
         pin(transaction, picture, room).await?;
@@ -88,13 +86,13 @@ pub(super) struct Room<'a> {
 }
 
 /// Keeps a picture beyond its job; one beyond the quota is known but not kept.
-pub(super) async fn pin(transaction: &mut Writing, picture: &Subject, room: Room<'_>) -> anyhow::Result<()> {
+pub(super) async fn pin(transaction: &mut Transaction, picture: &Subject, room: Room<'_>) -> anyhow::Result<()> {
     if picture.pinned {
         return Ok(());
     }
     let kept = *room.kept + picture.bytes <= room.quota;
     // The same picture may come twice in one ballot.
-    let made = sqlx::query(
+    let made = query(
         "INSERT INTO feedback_images (image, owner, job, created, kept, format, blob, bytes, width, height, seed, \
          model_version, rater, parameters) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
          ON CONFLICT (image) DO NOTHING",
@@ -113,9 +111,9 @@ pub(super) async fn pin(transaction: &mut Writing, picture: &Subject, room: Room
     .bind(&picture.model_version)
     .bind(&picture.rater)
     .bind(picture.parameters.to_string())
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
-    if kept && made.rows_affected() > 0 {
+    if kept && made > 0 {
         *room.kept += picture.bytes;
     }
     if !kept {
@@ -124,8 +122,8 @@ pub(super) async fn pin(transaction: &mut Writing, picture: &Subject, room: Room
     Ok(())
 }
 
-async fn upsert(transaction: &mut Writing, item: &NewFeedback, receipt: Receipt, now: i64) -> sqlx::Result<()> {
-    sqlx::query(
+async fn upsert(transaction: &mut Transaction, item: &NewFeedback, receipt: Receipt, now: i64) -> sqlx::Result<()> {
+    query(
         "INSERT INTO votes (image, owner, rater, rating, feedback, sequence, created, updated, dwell_ms, quarantined) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, \
          EXISTS (SELECT 1 FROM raters WHERE owner = $2 AND rater = $3 AND quarantined)) \
@@ -141,23 +139,23 @@ async fn upsert(transaction: &mut Writing, item: &NewFeedback, receipt: Receipt,
     .bind(receipt.sequence)
     .bind(now)
     .bind(item.viewing.dwell_ms.map(i64::from))
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await
     .map(drop)
 }
 
-async fn told(transaction: &mut Writing, once: &Once) -> anyhow::Result<Option<Result<Cast, CastError>>> {
+async fn told(transaction: &mut Transaction, once: &Once) -> anyhow::Result<Option<Result<Cast, CastError>>> {
     let row: Option<(String, String)> =
-        sqlx::query_as("SELECT body_digest, response FROM feedback_keys WHERE scope = $1 AND idempotency_key = $2")
+        query_as("SELECT body_digest, response FROM feedback_keys WHERE scope = $1 AND idempotency_key = $2")
             .bind(&once.scope)
             .bind(&once.key)
-            .fetch_optional(&mut **transaction)
+            .fetch_optional(&mut *transaction)
             .await?;
     Ok(row.map(|(digest, response)| votes::replay(once, &digest, &response)))
 }
 
-async fn remember(transaction: &mut Writing, once: &Once, receipts: &[Receipt]) -> anyhow::Result<()> {
-    sqlx::query(
+async fn remember(transaction: &mut Transaction, once: &Once, receipts: &[Receipt]) -> anyhow::Result<()> {
+    query(
         "INSERT INTO feedback_keys (scope, idempotency_key, body_digest, response, created) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(&once.scope)
@@ -165,18 +163,16 @@ async fn remember(transaction: &mut Writing, once: &Once, receipts: &[Receipt]) 
     .bind(&once.digest)
     .bind(serde_json::to_string(receipts)?)
     .bind(now())
-    .execute(&mut **transaction)
+    .execute(&mut *transaction)
     .await?;
     Ok(())
 }
 
 /// Gives up the pictures of a job that were voted on, gold items left out: the blobs that nothing keeps for votes any more.
 /// The votes stay; nothing can be learned from them without their pictures.
-pub(super) async fn unpin_job(transaction: &mut Writing, job: &str) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar(
-        "UPDATE feedback_images SET kept = FALSE WHERE job = $1 AND kept AND gold IS NULL RETURNING blob",
-    )
-    .bind(job)
-    .fetch_all(&mut **transaction)
-    .await
+pub(super) async fn unpin_job(transaction: &mut Transaction, job: &str) -> sqlx::Result<Vec<String>> {
+    query_scalar("UPDATE feedback_images SET kept = FALSE WHERE job = $1 AND kept AND gold IS NULL RETURNING blob")
+        .bind(job)
+        .fetch_all(&mut *transaction)
+        .await
 }

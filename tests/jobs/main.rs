@@ -2,7 +2,10 @@
 //! either.
 #![allow(missing_docs)]
 
+mod replicas;
 mod restarts;
+#[path = "../common/servers.rs"]
+mod servers;
 
 use std::{
     path::Path,

@@ -1,30 +1,34 @@
-//! Bytes by the SHA-256 of their content: written aside, synced, renamed. What has a name is whole.
+//! A folder of blobs: written aside, synced, renamed.
+//!
+//! Not object_store's `LocalFileSystem`: it writes beside the blobs under names of its own, so that what a killed process
+//! left could not be told from other files.
 
 use std::{
+    fmt,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, ensure};
-use sha2::{Digest, Sha256};
+use anyhow::Context;
+use bytes::Bytes;
 
-/// Hexadecimal digits of a digest that name its folder.
-const PREFIX: usize = 2;
-/// Hexadecimal digits of a digest.
-const DIGITS: usize = 64;
+use super::{DIGITS, MARK, PREFIX};
 
-/// The folder of blobs, and the one beside it where they are written.
+/// What names of unfinished blobs begin with; other things in `staging/` are not ours to remove.
+const UNFINISHED: &str = ".blob-";
+
+/// The folder of blobs, and one on the same disk where they are written.
 #[derive(Debug, Clone)]
-pub(super) struct Blobs {
+pub(in crate::store) struct Folder {
     folder: PathBuf,
     staging: PathBuf,
 }
 
-impl Blobs {
-    /// Makes the folders. Who holds the lock throws away what a killed process left half-written.
-    pub(super) fn open(data: &Path, alone: bool) -> anyhow::Result<Self> {
-        let made = Self { folder: data.join("blobs"), staging: data.join("staging") };
+impl Folder {
+    /// Makes the folders. Who is alone throws away what a killed process left half-written.
+    pub(super) fn open(folder: &Path, staging: &Path, alone: bool) -> anyhow::Result<Self> {
+        let made = Self { folder: folder.to_owned(), staging: staging.to_owned() };
         for folder in [&made.folder, &made.staging] {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
@@ -35,39 +39,34 @@ impl Blobs {
         Ok(made)
     }
 
-    /// Stores bytes; their digest. Equal content is stored once.
-    pub(super) fn put(&self, bytes: &[u8]) -> io::Result<String> {
-        let digest = hex(&Sha256::digest(bytes));
-        let path = self.path(&digest);
+    /// Stores bytes under their digest, which it gives back.
+    pub(super) fn put(&self, digest: &str, bytes: &[u8]) -> io::Result<String> {
+        let path = self.path(digest);
         if fs::metadata(&path).is_ok_and(|found| found.len() == bytes.len() as u64) {
-            return Ok(digest);
+            return Ok(digest.to_owned());
         }
         let folder = self.folder.join(&digest[..PREFIX]);
         if !folder.is_dir() {
             fs::create_dir_all(&folder)?;
             File::open(&self.folder)?.sync_all()?;
         }
+        self.write(&path, bytes)?;
+        File::open(&folder)?.sync_all()?;
+        Ok(digest.to_owned())
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.staging)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
-        File::open(&folder)?.sync_all()?;
-        Ok(digest)
+        file.persist(path).map(drop).map_err(|error| error.error)
     }
 
-    /// The bytes, once more compared with their digest: a disk can change what it was given.
-    pub(super) fn get(&self, digest: &str) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn get(&self, digest: &str) -> anyhow::Result<Bytes> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        ensure!(
-            hex(&Sha256::digest(&bytes)) == digest,
-            "{} is damaged: its content has another digest",
-            path.display()
-        );
-        Ok(bytes)
+        Ok(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?.into())
     }
 
-    /// Removes a blob; one that is not there is no error.
     pub(super) fn remove(&self, digest: &str) -> io::Result<()> {
         match fs::remove_file(self.path(digest)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -75,13 +74,11 @@ impl Blobs {
         }
     }
 
-    /// First digits of all digests for which there may be blobs.
     pub(super) fn prefixes(&self) -> io::Result<Vec<String>> {
         let name = |entry: fs::DirEntry| entry.file_name().into_string().ok().filter(|name| name.len() == PREFIX);
         Ok(fs::read_dir(&self.folder)?.flatten().filter_map(name).collect())
     }
 
-    /// Digests of the blobs under a prefix.
     pub(super) fn under(&self, prefix: &str) -> io::Result<Vec<String>> {
         let digest = |entry: fs::DirEntry| {
             let name = entry.file_name().into_string().ok()?;
@@ -90,15 +87,25 @@ impl Blobs {
         Ok(fs::read_dir(self.folder.join(prefix))?.flatten().filter_map(digest).collect())
     }
 
+    /// Whose the folder is.
+    pub(super) fn mark(&self) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.folder.join(MARK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    pub(super) fn set_mark(&self, owner: &str) -> io::Result<()> {
+        self.write(&self.folder.join(MARK), owner.as_bytes())
+    }
+
     fn path(&self, digest: &str) -> PathBuf {
         self.folder.join(&digest[..PREFIX]).join(&digest[PREFIX..])
     }
 }
 
-/// What names of unfinished blobs begin with; other things in `staging/` are not ours to remove.
-const UNFINISHED: &str = ".blob-";
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+impl fmt::Display for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.folder.display().fmt(f)
+    }
 }
