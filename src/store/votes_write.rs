@@ -38,7 +38,7 @@ async fn write(transaction: &mut Writing, ballot: &Ballot, kept: &mut u64) -> an
     }
     let mut pictures = Vec::with_capacity(ballot.items.len());
     for (index, item) in ballot.items.iter().enumerate() {
-        let Some(picture) = Subject::find(&mut **transaction, item.image).await? else {
+        let Some(picture) = Subject::find(transaction, item.image).await? else {
             return Ok(Err(CastError::Gone(index)));
         };
         pictures.push(picture);
