@@ -1,6 +1,6 @@
 //! Draws the pictures that were labelled by hand, at the pack's default settings:
 //! `cargo run --workspace --example hand_pictures -- training/tests/hand_labelled`.
-//! Writes one PNG each and `pictures.csv` (file, prompt, seed); no judge sees them here.
+//! Writes one PNG each and `pictures.csv` (file, prompt, seed), to which the labels were added by hand; no judge sees them here.
 
 use std::{
     fmt::Write,

@@ -107,5 +107,5 @@ fn read(path: &Path) -> Result<Vec<Sample>, JudgeError> {
         serde_json::from_slice(&text).map_err(|source| JudgeError::Content { path: beside, source })?;
     let strip = image::open(path).map_err(JudgeError::picture(path))?.to_rgb8();
     let cut = |at: usize| imageops::crop_imm(&strip, at as u32 * SIDE, 0, SIDE, SIDE).to_image();
-    Ok(shown.into_iter().enumerate().map(|(at, shown)| Sample { picture: cut(at), shown }).collect())
+    Ok(shown.into_iter().enumerate().map(|(at, shown)| Sample { picture: cut(at), shown: shown.redrawn() }).collect())
 }

@@ -9,7 +9,7 @@ use crate::{
         shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
     },
     miniature::{
-        draw::{Drawing, draw_number},
+        draw::{Drawing, draw_number, palette},
         grammar::{Category, Colour, Object, Scene},
     },
     random::Random,
@@ -134,9 +134,10 @@ fn spoiled(random: &mut Random) -> Sample {
     let amount = 1 + random.below(usize::from(basis.number));
     let way = random.below(spoil::WAYS);
     let chimera = way == 0;
+    let colour = palette::centre(basis.scene.colour.unwrap_or(Colour::Red));
     let other = if chimera { basis.with_object(random) } else { picture.clone() };
     for circle in &basis.drawing.circles[..amount] {
-        spoil::spoil(way, &mut picture, &other, circle, random);
+        spoil::spoil(way, &mut picture, &other, circle, colour, random);
     }
     let one_kind = !chimera && amount < usize::from(basis.number);
     let object = basis.shown().object.filter(|_| one_kind);

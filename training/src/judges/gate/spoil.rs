@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Ways of [`spoil`].
-pub(super) const WAYS: usize = 4;
+pub(super) const WAYS: usize = 5;
 /// Pixels around an object's circle that belong to its outline.
 const OUTLINE: f32 = 1.5;
 
@@ -25,15 +25,24 @@ pub(super) fn replace(picture: &mut RgbImage, other: &RgbImage, circle: &Circle,
     }
 }
 
-/// Spoils the object in `circle`: 0 half of it is another object, 1 half of it is missing, 2 it is melted, 3 it is nearly gone.
-pub(super) fn spoil(way: usize, picture: &mut RgbImage, other: &RgbImage, circle: &Circle, random: &mut Random) {
+/// Spoils the object in `circle`: 0 half of it is another object, 1 half of it is missing, 2 it is melted, 3 it is nearly gone,
+/// 4 it is a block of its colour with an outline. The other object is taken from `other`.
+pub(super) fn spoil(
+    way: usize,
+    picture: &mut RgbImage,
+    other: &RgbImage,
+    circle: &Circle,
+    colour: [u8; 3],
+    random: &mut Random,
+) {
     let angle = random.uniform(0.0, std::f32::consts::TAU);
     let half = |dx: f32, dy: f32| dx * angle.cos() + dy * angle.sin() > 0.0;
     match way {
         0 => replace(picture, other, circle, half),
         1 => smear(picture, circle, 1.0, half),
         2 => melt(picture, circle, random),
-        _ => smear(picture, circle, random.uniform(0.6, 0.85), |_, _| true),
+        3 => smear(picture, circle, random.uniform(0.6, 0.85), |_, _| true),
+        _ => block(picture, circle, Rgb(colour), random),
     }
 }
 
@@ -102,5 +111,21 @@ fn melt(picture: &mut RgbImage, circle: &Circle, random: &mut Random) {
         let from_y = y as f32 + fade * size * (dx * turns + second).cos();
         let bound = |value: f32| value.round().clamp(0.0, SIDE as f32 - 1.0) as u32;
         picture.put_pixel(x, y, *before.get_pixel(bound(from_x), bound(from_y)));
+    }
+}
+
+/// A rounded box, |dx / a|^p + |dy / b|^p ≤ 1, where the object was.
+fn block(picture: &mut RgbImage, circle: &Circle, colour: Rgb<u8>, random: &mut Random) {
+    const INK: Rgb<u8> = Rgb([38, 32, 42]);
+    smear(picture, circle, 1.0, |_, _| true);
+    let power = random.uniform(2.0, 8.0);
+    let half_width = circle.radius * random.uniform(0.65, 0.95);
+    let half_height = circle.radius * random.uniform(0.6, 0.9);
+    for (x, y, dx, dy) in inside(circle) {
+        let size = ((dx / half_width).abs().powf(power) + (dy / half_height).abs().powf(power)).powf(1.0 / power);
+        let depth = (1.0 - size) * half_height;
+        if depth > 0.0 {
+            picture.put_pixel(x, y, if depth < 1.6 { INK } else { colour });
+        }
     }
 }

@@ -64,7 +64,7 @@ fn faulty(random: &mut Random) -> Sample {
         Fault::OtherKind => Shown { object: Some(OTHER_OBJECT), ..known },
         Fault::OtherColour => Shown { colour: Some(OTHER_COLOUR), ..known },
         Fault::TwoColours => Shown { colour: Some(OTHER_COLOUR), whole: None, ..known },
-        Fault::Lumps => Shown { object: Some(OTHER_OBJECT), count: None, whole: Some(0), ..known },
+        Fault::Lumps => Shown { object: Some(OTHER_OBJECT), count: None, colour: None, whole: Some(0), ..known },
         _ => Shown { object: None, count: None, whole: Some(0), ..known },
     };
     Sample { picture, shown }

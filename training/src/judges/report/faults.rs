@@ -122,7 +122,8 @@ struct Around<'a> {
     veil: f32,
     bite: f32,
     colour: Rgb<u8>,
-    lobes: [f32; 4],
+    corners: f32,
+    lobes: [f32; 3],
 }
 
 impl<'a> Around<'a> {
@@ -141,6 +142,7 @@ impl<'a> Around<'a> {
             veil: random.uniform(0.55, 0.85),
             bite: random.uniform(-0.1, 0.25),
             colour: Rgb(colour),
+            corners: if random.chance(0.5) { 2.0 } else { random.uniform(3.0, 9.0) },
             lobes: std::array::from_fn(|_| random.uniform(0.0, std::f32::consts::TAU)),
         }
     }
@@ -163,12 +165,13 @@ impl<'a> Around<'a> {
         self.of(self.picture, if right { beside } else { -beside }, dy)
     }
 
-    /// A blob with an outline: a circle with waves.
+    /// A blob with an outline: a circle, or something nearer to a square, with waves.
     fn lump(&self, dx: f32, dy: f32) -> Rgb<u8> {
         let angle = dy.atan2(dx);
-        let waves = 0.16 * (2.0 * angle + self.lobes[0]).sin() + 0.12 * (3.0 * angle + self.lobes[1]).sin();
-        let edge = self.circle.radius * (0.72 + waves + 0.06 * (5.0 * angle + self.lobes[2]).sin());
-        match dx.hypot(dy) {
+        let waves = 0.1 * (2.0 * angle + self.lobes[0]).sin() + 0.08 * (3.0 * angle + self.lobes[1]).sin();
+        let edge = self.circle.radius * (0.72 + waves + 0.04 * (5.0 * angle + self.lobes[2]).sin());
+        let distance = (dx.abs().powf(self.corners) + dy.abs().powf(self.corners)).powf(1.0 / self.corners);
+        match distance {
             distance if distance < edge - 1.2 => self.colour,
             distance if distance < edge + 0.4 => Rgb([38, 32, 42]),
             _ => self.ground(dy),
