@@ -139,20 +139,19 @@ fn main() -> anyhow::Result<()> {
 
 impl Pretrain {
     fn run(self) -> anyhow::Result<()> {
-        let chosen = self;
         let workshop = Workshop {
-            pack: chosen.pack,
-            data: chosen.data,
-            threads: chosen.threads,
-            seed: chosen.seed,
-            leg: chosen.minutes,
-            pictures: chosen.pictures,
-            guidance: chosen.guidance,
-            steps: chosen.steps,
-            fresh: chosen.fresh,
+            pack: self.pack,
+            data: self.data,
+            threads: self.threads,
+            seed: self.seed,
+            leg: self.minutes,
+            pictures: self.pictures,
+            guidance: self.guidance,
+            steps: self.steps,
+            fresh: self.fresh,
             scale: Scale::default(),
         };
-        Ok(pretrain(chosen.stage, &workshop)?)
+        Ok(pretrain(self.stage, &workshop)?)
     }
 }
 
