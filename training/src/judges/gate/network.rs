@@ -1,4 +1,4 @@
-//! A plain residual network: 64×64 → 32×32 → 16×16 → 8×8, about 0.27 M weights.
+//! A plain residual network: 64×64 → 32×32 → 16×16 → 8×8, about 0.2 M weights.
 
 use plaudit_onnx::{
     DType::F32,
@@ -14,13 +14,15 @@ use crate::{
 
 const OPSET: i64 = 18;
 /// Channels at 32×32, 16×16 and 8×8.
-const WIDTHS: [usize; 3] = [24, 48, 96];
+const WIDTHS: [usize; 3] = [20, 40, 80];
 /// Features between pooling and heads.
 const HIDDEN: usize = 96;
 /// Height and width of `[n, c, h, w]`.
 const PLACE: [i64; 2] = [2, 3];
 /// Initial scale of what a residual block adds: without normalisation, blocks start near the identity.
 const RESIDUAL: f32 = 0.3;
+/// Initial scale of the heads: all classes begin about equally probable.
+const UNDECIDED: f32 = 0.1;
 
 struct Net<'a> {
     builder: &'a Builder,
@@ -51,8 +53,8 @@ impl Net<'_> {
         (x + self.conv(&inner, &format!("{name}.b"), (width, width), 3, 1, RESIDUAL)).relu()
     }
 
-    fn linear(&self, x: &Expr, name: &str, (from, to): (usize, usize)) -> Expr {
-        x.matmul(&self.weight(name, &[to, from], 1.0).transpose(&[1, 0])) + self.bias(name, &[to])
+    fn linear(&self, x: &Expr, name: &str, (from, to): (usize, usize), scale: f32) -> Expr {
+        x.matmul(&self.weight(name, &[to, from], scale).transpose(&[1, 0])) + self.bias(name, &[to])
     }
 }
 
@@ -71,9 +73,9 @@ pub(super) fn network(seed: u64) -> Result<Model, BuildError> {
     let x = net.residual(&x, "coarse", coarse);
     let pooled = [at_middle.mean(&PLACE, false), x.mean(&PLACE, false), x.max(&PLACE, false)];
     let features = b.concat(&pooled, -1);
-    let hidden = net.linear(&features, "features", (middle + 2 * coarse, HIDDEN)).relu();
+    let hidden = net.linear(&features, "features", (middle + 2 * coarse, HIDDEN), 1.0).relu();
     for (name, classes) in HEADS {
-        b.output(name, &net.linear(&hidden, name, (HIDDEN, classes)));
+        b.output(name, &net.linear(&hidden, name, (HIDDEN, classes), UNDECIDED));
     }
     b.finish()
 }
