@@ -195,7 +195,10 @@ pub(super) fn nothing(random: &mut Random) -> RgbImage {
         2 => {
             let (one, two, width) = (any(random), any(random), 2 + random.below(12) as u32);
             let upright = random.chance(0.5);
-            RgbImage::from_fn(SIDE, SIDE, |x, y| if (if upright { x } else { y } / width) % 2 == 0 { one } else { two })
+            RgbImage::from_fn(SIDE, SIDE, |x, y| {
+                let across = if upright { x } else { y };
+                if (across / width).is_multiple_of(2) { one } else { two }
+            })
         }
         _ => {
             let mut place = draw_background(*random.pick(&Background::ALL), random.bits());
