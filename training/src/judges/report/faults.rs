@@ -97,10 +97,10 @@ fn repaint(picture: &mut RgbImage, circle: &Circle, paint: impl Fn(f32, f32) -> 
     for y in 0..SIDE {
         for x in 0..SIDE {
             let (dx, dy) = (x as f32 + 0.5 - circle.x, y as f32 + 0.5 - circle.y);
-            if dx * dx + dy * dy <= reach * reach {
-                if let Some(colour) = paint(dx, dy) {
-                    picture.put_pixel(x, y, colour);
-                }
+            if dx * dx + dy * dy <= reach * reach
+                && let Some(colour) = paint(dx, dy)
+            {
+                picture.put_pixel(x, y, colour);
             }
         }
     }
