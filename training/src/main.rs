@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
-use plaudit_training::pretrain::{Scale, Stage, Workshop, pretrain};
+use plaudit_training::{
+    judges::{self, Training, Which},
+    pretrain::{Scale, Stage, Workshop, pretrain},
+};
 use tracing_subscriber::EnvFilter;
 
 const SECONDS_A_MINUTE: f64 = 60.0;
@@ -19,6 +22,64 @@ struct Arguments {
 enum Command {
     /// Build the miniature pack from nothing, stage by stage.
     Pretrain(Pretrain),
+    /// Train one of the two judges that are not the rater.
+    Judge(Judge),
+}
+
+#[derive(clap::Args)]
+struct Judge {
+    /// Which of them.
+    #[arg(long, value_enum)]
+    which: Which,
+    /// The pack whose autoencoder and UNet redraw some of the drawings.
+    #[arg(long, default_value = "onnx/packs/miniature")]
+    pack: PathBuf,
+    /// Where checkpoints, curves and redrawn pictures go.
+    #[arg(long, default_value = "data/judges")]
+    data: PathBuf,
+    /// Where the judge is written, in a directory of its name.
+    #[arg(long, default_value = "training/judges")]
+    out: PathBuf,
+    /// Minutes until the leg ends; the next run goes on. Without it it trains to its last step.
+    #[arg(long, value_parser = minutes)]
+    minutes: Option<Duration>,
+    /// Steps in all, over which the rate falls.
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Drawings that the pack redraws, in hundreds.
+    #[arg(long, default_value_t = 20)]
+    redrawn: usize,
+    /// Threads; 0 means one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Seed of weights and drawings.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Seeds far from pre-training's, and each judge's own.
+const GATE_SEED: u64 = 7_100;
+const REPORT_SEED: u64 = 9_300;
+const HUNDRED: usize = 100;
+
+impl Judge {
+    fn train(self) -> anyhow::Result<()> {
+        let own = match self.which {
+            Which::Gate => GATE_SEED,
+            Which::Report => REPORT_SEED,
+        };
+        let training = Training {
+            pack: self.pack,
+            data: self.data,
+            out: self.out.join(self.which.name()),
+            leg: self.minutes,
+            steps: self.steps,
+            redrawn: self.redrawn * HUNDRED,
+            threads: self.threads,
+            seed: self.seed.unwrap_or(own),
+        };
+        Ok(judges::train(self.which, &training)?)
+    }
 }
 
 #[derive(clap::Args)]
@@ -70,20 +131,28 @@ fn minutes(text: &str) -> Result<Duration, String> {
 fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,plaudit_training=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Command::Pretrain(chosen) = Arguments::parse().command;
-    let workshop = Workshop {
-        pack: chosen.pack,
-        data: chosen.data,
-        threads: chosen.threads,
-        seed: chosen.seed,
-        leg: chosen.minutes,
-        pictures: chosen.pictures,
-        guidance: chosen.guidance,
-        steps: chosen.steps,
-        fresh: chosen.fresh,
-        scale: Scale::default(),
-    };
-    Ok(pretrain(chosen.stage, &workshop)?)
+    match Arguments::parse().command {
+        Command::Pretrain(chosen) => chosen.run(),
+        Command::Judge(chosen) => chosen.train(),
+    }
+}
+
+impl Pretrain {
+    fn run(self) -> anyhow::Result<()> {
+        let workshop = Workshop {
+            pack: self.pack,
+            data: self.data,
+            threads: self.threads,
+            seed: self.seed,
+            leg: self.minutes,
+            pictures: self.pictures,
+            guidance: self.guidance,
+            steps: self.steps,
+            fresh: self.fresh,
+            scale: Scale::default(),
+        };
+        Ok(pretrain(self.stage, &workshop)?)
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,20 @@ impl Expr {
         Self::uniform("MatMul", &[self, other], self.dtype, &[])
     }
 
+    /// Convolution of [n, c, h, w] with `weight` [o, c, k, k], k odd: [n, o, h', w'], where h' = ⌈h / stride⌉ for the padding
+    /// that is used, `dilation · (k − 1) / 2` zeros on every side. `kernel` is k.
+    #[must_use]
+    pub fn conv(&self, weight: &Self, kernel: i64, stride: i64, dilation: i64) -> Self {
+        let pad = dilation * (kernel - 1) / 2;
+        let attributes = [
+            ("kernel_shape", Attribute::Ints(vec![kernel; 2])),
+            ("strides", Attribute::Ints(vec![stride; 2])),
+            ("dilations", Attribute::Ints(vec![dilation; 2])),
+            ("pads", Attribute::Ints(vec![pad; 4])),
+        ];
+        Self::uniform("Conv", &[self, weight], self.dtype, &attributes)
+    }
+
     /// The same numbers as another element type; floats become integers by cutting off.
     #[must_use]
     pub fn cast(&self, dtype: DType) -> Self {

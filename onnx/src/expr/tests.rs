@@ -217,3 +217,16 @@ fn node_names_are_never_used_twice() {
     names.dedup();
     assert_eq!(names.len(), count, "{model}");
 }
+
+#[test]
+fn a_convolution_pads_by_half_its_dilated_kernel() {
+    let b = Builder::new("conv", 18);
+    let x = b.input("x", DType::F32, &[1.into(), 1.into(), 9.into(), 9.into()]);
+    let kernel = b.weight("kernel.weight", Tensor::f32(&[1, 1, 3, 3], &[0.0; 9]));
+    b.output("y", &x.conv(&kernel, 3, 2, 2));
+    let model = b.finish().unwrap();
+    let node = model.graph.nodes.iter().find(|node| node.op == "Conv").expect("a convolution");
+    let numbers =
+        ["kernel_shape", "strides", "dilations", "pads"].map(|name| node.ints(name).expect("a list").to_vec());
+    assert_eq!(numbers, [vec![3, 3], vec![2, 2], vec![2, 2], vec![2, 2, 2, 2]]);
+}

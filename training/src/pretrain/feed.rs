@@ -6,13 +6,13 @@ use std::sync::mpsc::{Receiver, sync_channel};
 const AHEAD: usize = 4;
 
 /// Batches in order; batch `n` is a function of `n`, so a resumed run sees what an unbroken one would.
-pub(super) struct Feed<T> {
+pub(crate) struct Feed<T> {
     batches: Receiver<T>,
 }
 
 impl<T: Send + 'static> Feed<T> {
     /// Begins with batch number `first`.
-    pub(super) fn start(first: u64, mut make: impl FnMut(u64) -> T + Send + 'static) -> Self {
+    pub(crate) fn start(first: u64, mut make: impl FnMut(u64) -> T + Send + 'static) -> Self {
         let (sender, batches) = sync_channel(AHEAD);
         std::thread::spawn(move || {
             let mut number = first;
@@ -28,7 +28,7 @@ impl<T: Send + 'static> Feed<T> {
     ///
     /// # Panics
     /// If making it panicked.
-    pub(super) fn next(&self) -> T {
+    pub(crate) fn next(&self) -> T {
         self.batches.recv().expect("the thread that makes batches is alive")
     }
 }

@@ -9,7 +9,7 @@ mod clip;
 mod component;
 mod error;
 mod evaluate;
-mod feed;
+pub(crate) mod feed;
 mod files;
 mod fresh;
 mod journal;

@@ -35,14 +35,33 @@ pub struct Drawing {
     pub picture: RgbImage,
     /// The scene with colour and background as drawn, said or not.
     pub truth: Scene,
+    /// The circle around each object.
+    pub circles: Vec<Circle>,
+}
+
+/// Where an object is, in pixels; its outline stays inside but for a pixel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Circle {
+    /// Centre, from the left.
+    pub x: f32,
+    /// Centre, from the top.
+    pub y: f32,
+    /// Radius.
+    pub radius: f32,
 }
 
 /// Draws `scene`; what it leaves open is chosen by `seed`, like every pose.
 pub fn draw(scene: &Scene, seed: u64) -> Drawing {
+    draw_number(scene, scene.number(), seed)
+}
+
+/// As [`draw`], with any number of objects, whatever the scene says: none, or more than a prompt can ask for.
+/// With one seed, scenes that differ in object or colour alone have the same layout and background.
+pub fn draw_number(scene: &Scene, number: u8, seed: u64) -> Drawing {
     let mut random = Random::new(seed);
     let colour = scene.colour.unwrap_or_else(|| unsaid_colour(scene.object, &mut random));
     let place = scene.background.unwrap_or_else(|| unsaid_place(&mut random));
-    let poses = layout::poses(scene.object, scene.number(), &mut random);
+    let poses = layout::poses(scene.object, number, &mut random);
     let mut canvas = blank();
     background::paint(&mut canvas, place, &mut random);
     let figure = Figure::of(scene.object);
@@ -51,7 +70,8 @@ pub fn draw(scene: &Scene, seed: u64) -> Drawing {
         figure.paint(&mut canvas, pose, fill);
     }
     let truth = Scene { colour: Some(colour), background: Some(place), ..*scene };
-    Drawing { picture: to_rgb(&canvas), truth }
+    let circles = poses.iter().map(|pose| Circle { x: pose.x, y: pose.y, radius: pose.radius }).collect();
+    Drawing { picture: to_rgb(&canvas), truth, circles }
 }
 
 /// An empty place.

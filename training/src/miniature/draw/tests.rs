@@ -59,3 +59,28 @@ fn backgrounds_are_nearly_grey() {
         }
     }
 }
+
+#[test]
+fn one_seed_lays_out_other_objects_and_colours_alike() {
+    let scene: Scene = "four purple cats in the city".parse().unwrap();
+    let drawn = draw(&scene, 5);
+    for other in ["four purple boats in the city", "four red cats in the city"] {
+        let other = draw(&other.parse().unwrap(), 5);
+        assert_eq!(drawn.circles, other.circles);
+        assert_ne!(drawn.picture, other.picture);
+        let outside = |x: u32, y: u32| {
+            let far = |circle: &Circle| (x as f32 - circle.x).hypot(y as f32 - circle.y) > circle.radius + 3.0;
+            drawn.circles.iter().all(far)
+        };
+        for (x, y, pixel) in drawn.picture.enumerate_pixels().filter(|&(x, y, _)| outside(x, y)) {
+            assert_eq!(pixel, other.picture.get_pixel(x, y), "the place at {x}, {y}");
+        }
+    }
+}
+
+#[test]
+fn any_number_can_be_drawn() {
+    for number in [0, 1, 7, 8] {
+        assert_eq!(draw_number(&Scene::of(Object::Star), number, 3).circles.len(), usize::from(number));
+    }
+}

@@ -1,0 +1,145 @@
+//! What the gate learns from: scenes as drawn, scenes with a stranger among the objects, and spoiled ones.
+
+use image::RgbImage;
+
+use super::spoil;
+use crate::{
+    judges::{
+        redraw::Original,
+        shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
+    },
+    miniature::{
+        draw::{Drawing, draw_number, palette},
+        grammar::{Category, Colour, Object, Scene},
+    },
+    random::Random,
+};
+
+/// Shares of what is drawn; what is left is whole scenes.
+const STRANGER: f32 = 0.10;
+const MOTLEY: f32 = 0.08;
+const SPOILED: f32 = 0.22;
+const RUBBISH: f32 = 0.04;
+/// How often a whole scene has a number that no prompt asks for: none, seven, eight.
+const ODD_NUMBER: f32 = 0.12;
+const ODD_NUMBERS: [u8; 4] = [0, 7, 7, 8];
+/// Strength of a redrawing that must change nothing but texture, and the range of one that moves outlines.
+const TOUCH: f32 = 0.05;
+const OUTLINES: (f32, f32) = (0.15, 0.35);
+/// How often a whole scene's outlines are moved.
+const OUTLINES_RATE: f32 = 0.5;
+
+/// A drawing of a scene that says everything, and the seed that draws others of the same layout.
+struct Basis {
+    scene: Scene,
+    number: u8,
+    seed: u64,
+    drawing: Drawing,
+}
+
+impl Basis {
+    fn draw(random: &mut Random, odd: f32) -> Self {
+        let mut scene = Scene::sample(Category::Composition, &Object::ALL, random);
+        let number = if random.chance(odd) { *random.pick(&ODD_NUMBERS) } else { scene.number() };
+        if random.chance(0.5) && number == scene.number() {
+            // Generated pictures of short prompts leave colour and place open, as drawings do.
+            scene = Scene { colour: None, background: None, ..scene };
+        }
+        let seed = random.bits();
+        let drawing = draw_number(&scene, number, seed);
+        Self { scene, number, seed, drawing }
+    }
+
+    /// The same with everything said: others of the same layout can then be drawn from the same seed.
+    fn said(self) -> Self {
+        let scene = self.drawing.truth;
+        let drawing = draw_number(&scene, self.number, self.seed);
+        Self { scene, drawing, ..self }
+    }
+
+    /// The same layout with other objects; everything must be said.
+    fn with_object(&self, random: &mut Random) -> RgbImage {
+        let others: Vec<Object> = Object::ALL.into_iter().filter(|other| *other != self.scene.object).collect();
+        draw_number(&Scene { object: *random.pick(&others), ..self.scene }, self.number, self.seed).picture
+    }
+
+    /// The same layout in another colour; everything must be said.
+    fn with_colour(&self, random: &mut Random) -> RgbImage {
+        let others: Vec<Colour> = Colour::ALL.into_iter().filter(|other| Some(*other) != self.scene.colour).collect();
+        draw_number(&Scene { colour: Some(*random.pick(&others)), ..self.scene }, self.number, self.seed).picture
+    }
+
+    fn shown(&self) -> Shown {
+        Shown::drawn(&self.drawing.truth, self.number)
+    }
+}
+
+/// A picture for a batch.
+pub(super) fn sample(random: &mut Random) -> Sample {
+    let chosen = random.unit() as f32;
+    let bounds = [RUBBISH, RUBBISH + STRANGER, RUBBISH + STRANGER + MOTLEY, RUBBISH + STRANGER + MOTLEY + SPOILED];
+    match bounds.iter().position(|bound| chosen < *bound) {
+        Some(0) => Sample { picture: spoil::rubbish(random), shown: Shown::rubbish() },
+        Some(1) => stranger(random, true),
+        Some(2) => stranger(random, false),
+        Some(_) => spoiled(random),
+        None => whole(random),
+    }
+}
+
+/// A picture for the pack to draw again.
+pub(super) fn original(random: &mut Random) -> Original {
+    let prompt = Scene::sample(Category::Composition, &Object::ALL, random);
+    if random.chance(OUTLINES_RATE) {
+        let basis = Basis::draw(random, ODD_NUMBER);
+        let sample = Sample { picture: basis.drawing.picture.clone(), shown: basis.shown() };
+        let strength = random.uniform(OUTLINES.0, OUTLINES.1);
+        return Original { sample, prompt: basis.drawing.truth, strength };
+    }
+    Original { sample: sample(random), prompt, strength: TOUCH }
+}
+
+fn whole(random: &mut Random) -> Sample {
+    let basis = Basis::draw(random, ODD_NUMBER);
+    Sample { shown: basis.shown(), picture: basis.drawing.picture }
+}
+
+/// Two kinds of objects, or two colours, in one picture.
+fn stranger(random: &mut Random, kind: bool) -> Sample {
+    let basis = loop {
+        let basis = Basis::draw(random, 0.0);
+        if basis.number > 1 {
+            break basis;
+        }
+    };
+    let basis = basis.said();
+    let other = if kind { basis.with_object(random) } else { basis.with_colour(random) };
+    let strangers = 1 + random.below(usize::from(basis.number) - 1);
+    let mut picture = basis.drawing.picture.clone();
+    for circle in &basis.drawing.circles[..strangers] {
+        spoil::replace(&mut picture, &other, circle, |_, _| true);
+    }
+    let shown = if kind {
+        Shown { object: Some(OTHER_OBJECT), ..basis.shown() }
+    } else {
+        Shown { colour: Some(OTHER_COLOUR), ..basis.shown() }
+    };
+    Sample { picture, shown }
+}
+
+/// One object or more is not whole.
+fn spoiled(random: &mut Random) -> Sample {
+    let basis = Basis::draw(random, 0.0).said();
+    let mut picture = basis.drawing.picture.clone();
+    let amount = 1 + random.below(usize::from(basis.number));
+    let way = random.below(spoil::WAYS);
+    let chimera = way == 0;
+    let colour = palette::centre(basis.scene.colour.unwrap_or(Colour::Red));
+    let other = if chimera { basis.with_object(random) } else { picture.clone() };
+    for circle in &basis.drawing.circles[..amount] {
+        spoil::spoil(way, &mut picture, &other, circle, colour, random);
+    }
+    let one_kind = !chimera && amount < usize::from(basis.number);
+    let object = basis.shown().object.filter(|_| one_kind);
+    Sample { picture, shown: Shown { object, count: None, whole: Some(0), ..basis.shown() } }
+}

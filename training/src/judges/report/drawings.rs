@@ -1,0 +1,103 @@
+//! What the report judge learns from: a drawing, perhaps with a fault.
+
+use super::faults::{self, Fault};
+use crate::{
+    judges::{
+        redraw::Original,
+        shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
+    },
+    miniature::{
+        draw::{Drawing, draw_number},
+        grammar::{Background, Colour, Count, Object, Scene},
+    },
+    random::Random,
+};
+
+/// Of a hundred drawings: without fault, with one fault of each kind, and no drawing at all.
+const SOUND: usize = 56;
+const FAULTY: usize = 40;
+const HUNDRED: usize = 100;
+/// Most objects drawn.
+const MOST: u8 = 8;
+/// One sound drawing in so many that go through the pack is changed in outline; the others in texture only.
+const LOOSE_OF: usize = 2;
+
+/// A scene that says everything, uniformly; none, seven or eight objects a little more rarely than other numbers.
+fn scene(random: &mut Random) -> (Scene, u8) {
+    let number = match random.below(20) {
+        0 => 0,
+        1 => MOST - random.below(2) as u8,
+        _ => 1 + random.below(usize::from(Count::MAX)) as u8,
+    };
+    // Seven of ten drawings without a place are on paper, and objects have their natural colour often: both are said here.
+    let background = if random.below(4) == 0 { Background::Plain } else { *random.pick(&Background::ALL) };
+    let scene = Scene {
+        object: *random.pick(&Object::ALL),
+        count: Count::new(number),
+        colour: Some(*random.pick(&Colour::ALL)),
+        background: Some(background),
+    };
+    (scene, number)
+}
+
+fn sound(random: &mut Random) -> (Sample, Scene) {
+    let (scene, number) = scene(random);
+    let Drawing { picture, truth, .. } = draw_number(&scene, number, random.bits());
+    (Sample { picture, shown: Shown::drawn(&truth, number) }, scene)
+}
+
+fn faulty(random: &mut Random) -> Sample {
+    let (scene, number, fault) = loop {
+        let ((scene, number), fault) = (scene(random), *random.pick(&Fault::ALL));
+        if number >= fault.least() {
+            break (scene, number, fault);
+        }
+    };
+    let seed = random.bits();
+    let drawing = draw_number(&scene, number, seed);
+    let twin = draw_number(&twin(&scene, fault, random), number, seed);
+    let faults = 1 + random.below(usize::from(number.max(2)) - 1);
+    let mut picture = drawing.picture.clone();
+    faults::commit(fault, &mut picture, &drawing, &twin.picture, faults, random);
+    let known = Shown::drawn(&drawing.truth, number);
+    let shown = match fault {
+        Fault::OtherKind => Shown { object: Some(OTHER_OBJECT), ..known },
+        Fault::OtherColour => Shown { colour: Some(OTHER_COLOUR), ..known },
+        Fault::TwoColours => Shown { colour: Some(OTHER_COLOUR), whole: None, ..known },
+        Fault::Lumps => Shown { object: Some(OTHER_OBJECT), count: None, colour: None, whole: Some(0), ..known },
+        _ => Shown { object: None, count: None, whole: Some(0), ..known },
+    };
+    Sample { picture, shown }
+}
+
+/// The scene that strangers are taken from: another object or another colour at the same places.
+fn twin(scene: &Scene, fault: Fault, random: &mut Random) -> Scene {
+    let mut twin = *scene;
+    let recoloured = matches!(fault, Fault::OtherColour | Fault::TwoColours);
+    while twin == *scene {
+        if recoloured {
+            twin.colour = Some(*random.pick(&Colour::ALL));
+        } else {
+            twin.object = *random.pick(&Object::ALL);
+        }
+    }
+    twin
+}
+
+/// Any of them.
+pub(super) fn any(random: &mut Random) -> Sample {
+    match random.below(HUNDRED) {
+        at if at < SOUND => sound(random).0,
+        at if at < SOUND + FAULTY => faulty(random),
+        _ => Sample { picture: faults::nothing(random), shown: Shown::rubbish() },
+    }
+}
+
+/// A drawing that the pack is to draw again: at `strength` 0.05 only its texture changes.
+pub(super) fn for_the_pack(random: &mut Random) -> Original {
+    if random.below(LOOSE_OF) == 0 {
+        let (sample, prompt) = sound(random);
+        return Original { sample, prompt, strength: 0.1 + 0.05 * random.below(6) as f32 };
+    }
+    Original { sample: any(random), prompt: scene(random).0, strength: 0.05 }
+}

@@ -1,0 +1,90 @@
+//! 16×16 cells of 48 channels through dilated blocks; each cell gives evidence, sums of evidence decide.
+
+use plaudit_onnx::{
+    DType, Model, Tensor,
+    expr::{BuildError, Builder, Expr},
+};
+
+use super::{PLANES, SEEN};
+use crate::{judges::shown::HEADS, random::Random};
+
+/// Opset of the graph.
+const VERSION: i64 = 18;
+const WIDTH: usize = 48;
+/// Cells along each side, and pixels to a cell.
+const CELLS: usize = SEEN as usize / STRIDE;
+const STRIDE: usize = 3;
+/// Dilation of each block: together they see the whole picture.
+const DILATIONS: [i64; 4] = [1, 2, 1, 4];
+/// Kinds of evidence that a cell can give.
+const EVIDENCE: usize = 48;
+/// Sums of evidence are divided by about as many cells as an object covers.
+const CELLS_OF_AN_OBJECT: f32 = 16.0;
+const DECIDERS: usize = 64;
+/// Channels of a row's summary, from which the place is read.
+const ROW_CHANNELS: usize = 12;
+
+/// Draws weights in turn, uniform with the deviation that keeps variances (Glorot and Bengio 2010, equation 16).
+struct Weights {
+    builder: Builder,
+    random: Random,
+}
+
+impl Weights {
+    fn matrix(&mut self, name: &str, shape: &[usize], fans: (usize, usize)) -> Expr {
+        let bound = (6.0 / (fans.0 + fans.1) as f32).sqrt();
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.random.uniform(-bound, bound)).collect();
+        self.builder.weight(&format!("{name}.weight"), Tensor::f32(shape, &values))
+    }
+
+    fn offset(&self, name: &str, shape: &[usize], value: f32) -> Expr {
+        let values = vec![value; shape.iter().product()];
+        self.builder.weight(&format!("{name}.bias"), Tensor::f32(shape, &values))
+    }
+
+    fn filter(&mut self, x: &Expr, name: &str, (from, to): (usize, usize), kernel: usize, step: (i64, i64)) -> Expr {
+        let area = kernel * kernel;
+        let filter =
+            self.matrix(name, &[to, from, kernel, kernel], (from * area, to * area / (step.0 * step.0) as usize));
+        x.conv(&filter, kernel as i64, step.0, step.1) + self.offset(name, &[to, 1, 1], 0.0)
+    }
+
+    fn dense(&mut self, x: &Expr, name: &str, (from, to): (usize, usize)) -> Expr {
+        x.matmul(&self.matrix(name, &[from, to], (from, to))) + self.offset(name, &[to], 0.0)
+    }
+
+    /// As `dense` with weights a tenth as large: all classes begin about equally probable.
+    fn vague(&mut self, x: &Expr, name: &str, (from, to): (usize, usize)) -> Expr {
+        /// A hundredth of the variance.
+        const FANS: usize = 100;
+        x.matmul(&self.matrix(name, &[from, to], (FANS * from, FANS * to))) + self.offset(name, &[to], 0.0)
+    }
+}
+
+/// x · σ(x) (Elfwing et al. 2018).
+fn silu(x: &Expr) -> Expr {
+    x * x.sigmoid()
+}
+
+/// `pixels` f32 [batch, 3, 48, 48] → a head's logits each, f32 [batch, classes].
+pub(super) fn net(seed: u64) -> Result<Model, BuildError> {
+    let builder = Builder::new("report judge", VERSION);
+    let mut w = Weights { builder: builder.clone(), random: Random::stream(seed, "report weights") };
+    let side = SEEN as usize;
+    let pixels = builder.input("pixels", DType::F32, &["batch".into(), PLANES.into(), side.into(), side.into()]);
+    let mut cells = silu(&w.filter(&pixels, "cells", (PLANES, WIDTH), 5, (STRIDE as i64, 1)));
+    for (index, dilation) in DILATIONS.into_iter().enumerate() {
+        let change = w.filter(&cells, &format!("block.{index}"), (WIDTH, WIDTH), 3, (1, dilation));
+        cells = &cells + silu(&change);
+    }
+    let evidence = w.filter(&cells, "evidence", (WIDTH, EVIDENCE), 1, (1, 1)).sigmoid();
+    let votes = evidence.sum(&[2, 3], false) / CELLS_OF_AN_OBJECT;
+    let rows = w.filter(&cells, "rows", (WIDTH, ROW_CHANNELS), 1, (1, 1)).mean(&[3], false);
+    let flat = (ROW_CHANNELS * CELLS) as i64;
+    let known = builder.concat(&[votes, silu(&rows.reshape(&[0, flat]))], -1);
+    let decided = silu(&w.dense(&known, "decision", (EVIDENCE + ROW_CHANNELS * CELLS, DECIDERS)));
+    for (head, classes) in HEADS {
+        builder.output(head, &w.vague(&decided, head, (DECIDERS, classes)));
+    }
+    builder.finish()
+}
