@@ -2,8 +2,10 @@
 
 pub mod autodiff;
 pub mod checkpoint;
+pub mod collect;
 pub mod init;
 pub mod loss;
+pub mod measure;
 pub mod miniature;
 pub mod optim;
 pub mod pretrain;

@@ -1,9 +1,14 @@
 //! `plaudit-train`: everything that makes or changes weights.
 
+mod cli;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
-use plaudit_training::pretrain::{Scale, Stage, Workshop, pretrain};
+use plaudit_training::{
+    collect::collect,
+    pretrain::{Scale, Stage, Workshop, pretrain},
+};
 use tracing_subscriber::EnvFilter;
 
 const SECONDS_A_MINUTE: f64 = 60.0;
@@ -19,6 +24,7 @@ struct Arguments {
 enum Command {
     /// Build the miniature pack from nothing, stage by stage.
     Pretrain(Pretrain),
+    Collect(cli::collect::Collect),
 }
 
 #[derive(clap::Args)]
@@ -59,6 +65,23 @@ struct Pretrain {
     seed: u64,
 }
 
+impl Pretrain {
+    fn workshop(&self) -> Workshop {
+        Workshop {
+            pack: self.pack.clone(),
+            data: self.data.clone(),
+            threads: self.threads,
+            seed: self.seed,
+            leg: self.minutes,
+            pictures: self.pictures,
+            guidance: self.guidance,
+            steps: self.steps,
+            fresh: self.fresh,
+            scale: Scale::default(),
+        }
+    }
+}
+
 /// A duration above zero, in minutes.
 fn minutes(text: &str) -> Result<Duration, String> {
     let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
@@ -70,20 +93,10 @@ fn minutes(text: &str) -> Result<Duration, String> {
 fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,plaudit_training=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Command::Pretrain(chosen) = Arguments::parse().command;
-    let workshop = Workshop {
-        pack: chosen.pack,
-        data: chosen.data,
-        threads: chosen.threads,
-        seed: chosen.seed,
-        leg: chosen.minutes,
-        pictures: chosen.pictures,
-        guidance: chosen.guidance,
-        steps: chosen.steps,
-        fresh: chosen.fresh,
-        scale: Scale::default(),
-    };
-    Ok(pretrain(chosen.stage, &workshop)?)
+    match Arguments::parse().command {
+        Command::Pretrain(chosen) => Ok(pretrain(chosen.stage, &chosen.workshop())?),
+        Command::Collect(chosen) => Ok(collect(&chosen.collection())?),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,3 @@
+//! Arguments of the larger commands.
+
+pub(crate) mod collect;
