@@ -4,6 +4,7 @@ pub mod api;
 pub mod app;
 pub mod domain;
 pub mod engine;
+pub mod feedback;
 pub mod jobs;
 pub mod metrics;
 pub mod pack;
