@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
+use plaudit::feedback::dataset::Format;
 use plaudit_training::{
     collect::{Collection, Prompts, Voters},
     miniature::rate::RaterSettings,
@@ -16,7 +17,7 @@ pub(crate) struct Collect {
     /// The pack that draws, with its own scheduler, guidance and the default steps.
     #[arg(long, default_value = "onnx/packs/miniature")]
     pack: PathBuf,
-    /// The dataset's directory.
+    /// The directory of pictures and, below it, the dataset.
     #[arg(long, default_value = "data/collect")]
     out: PathBuf,
     /// Prompts from the miniature world's grammar.
@@ -46,9 +47,12 @@ pub(crate) struct Collect {
     /// How often a simulated rater forgives a picture whose only fault is one object too many or too few.
     #[arg(long, default_value_t = 0.0, value_parser = rate)]
     leniency: f32,
-    /// People's votes instead: a CSV file with the columns image (id or file name), rater, and rating (up, down or skip).
+    /// People's votes instead: a CSV file with the columns image_id (or the picture's file name), rater, and rating (up or down).
     #[arg(long, value_name = "FILE", conflicts_with_all = ["raters", "votes_per_image", "error_rate", "skip_rate", "leniency"])]
     votes: Option<PathBuf>,
+    /// How the dataset is written.
+    #[arg(long, value_enum, default_value_t = Format::JsonLines)]
+    format: Format,
     /// Seed of prompts, pictures and raters.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -72,6 +76,7 @@ impl Collect {
             out: self.out,
             prompts: self.prompts_file.map_or(grammar, Prompts::File),
             images: self.images,
+            format: self.format,
             voters,
             seed: self.seed,
             threads: self.threads,

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use plaudit::{pack::PackError, pipeline::PipelineError};
+use plaudit::{feedback::dataset::DatasetError, pack::PackError, pipeline::PipelineError};
 
 /// Why votes could not be collected.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,10 @@ use plaudit::{pack::PackError, pipeline::PipelineError};
 pub enum CollectError {
     #[error(transparent)]
     Pack(#[from] PackError),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error("{place}: `{image}` is none of the pictures of this collection")]
+    Unknown { place: String, image: String },
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
     #[error("cannot {action} {path}: {source}")]

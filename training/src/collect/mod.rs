@@ -1,8 +1,14 @@
 //! Collects votes: prompts are drawn several times each, people or simulated raters say which pictures are right, and both become a dataset.
 //!
-//! The directory is in Hugging Face's layout: `data/votes.jsonl` has a row for each vote, `images/` the pictures. `drawn.jsonl` lists
-//! the pictures in the order in which they were drawn; a run that was killed goes on behind its last whole prompt, and one with more
-//! prompts behind the last of the run before.
+//! ```text
+//! OUT/collect.json    what the collection was begun with
+//! OUT/drawn.jsonl     the pictures in the order in which they were drawn
+//! OUT/images/         their files
+//! OUT/dataset/        the dataset (see [`plaudit::feedback::dataset`]): a row a vote
+//! ```
+//!
+//! Drawing takes long and goes on where it stopped: behind the last whole prompt of a run that was killed, behind the last prompt of a run
+//! with fewer. Voting is quick and is done anew each time.
 
 mod choose;
 mod draw;
@@ -15,13 +21,14 @@ mod write;
 
 use std::path::PathBuf;
 
+use plaudit::feedback::dataset::Format;
+
 pub use choose::Ask;
 pub use draw::Drawn;
 pub use error::CollectError;
-pub use human::{HumanVote, parse as parse_votes};
 pub use part::Part;
 
-use crate::miniature::rate::RaterSettings;
+use crate::miniature::rate::{RaterSettings, Vote};
 
 /// What to draw, whom to ask, and where it goes.
 #[derive(Debug, Clone)]
@@ -36,6 +43,8 @@ pub struct Collection {
     pub images: usize,
     /// Who votes.
     pub voters: Voters,
+    /// How the dataset is written.
+    pub format: Format,
     /// Seed of prompts, pictures and raters.
     pub seed: u64,
     /// Threads of the runtime; 0 means one for each core.
@@ -68,10 +77,22 @@ pub enum Voters {
         /// How they err.
         settings: RaterSettings,
     },
-    /// A CSV file of people's votes (see [`parse_votes`]).
+    /// A CSV file of people's votes with the columns `image_id` (or the picture's file name), `rater` and `rating` (up or down).
     People(PathBuf),
     /// Nobody yet: the pictures are drawn, to be shown to people.
     Nobody,
+}
+
+/// One vote on one picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cast {
+    /// Which of the pictures.
+    image: usize,
+    rater: String,
+    vote: Vote,
+    /// Whether the picture is right, where that is known.
+    truth: Option<bool>,
+    split: Option<Part>,
 }
 
 /// Draws what is not drawn yet, asks for votes, and writes the dataset.
@@ -87,7 +108,7 @@ pub fn collect(collection: &Collection) -> Result<(), CollectError> {
             simulate::votes(collection, &panel, *settings, &drawn)?
         }
         Voters::People(file) => human::votes(file, &drawn)?,
-        Voters::Nobody => Vec::new(),
+        Voters::Nobody => return Ok(()),
     };
     write::dataset(collection, &drawn, &votes)
 }

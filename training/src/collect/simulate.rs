@@ -2,26 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::{CollectError, Collection, Drawn, Part, panel, panel::Panel};
+use super::{Cast, CollectError, Collection, Drawn, Part, panel, panel::Panel};
 use crate::{
     miniature::{
         grammar::Scene,
-        rate::{Rater, RaterSettings, Vote, judge, observe},
+        rate::{Rater, RaterSettings, judge, observe},
     },
     random::Random,
 };
-
-/// One vote on one picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cast {
-    /// Which of the pictures.
-    pub(super) image: usize,
-    pub(super) rater: String,
-    pub(super) vote: Vote,
-    /// Whether the picture is right, where that is known.
-    pub(super) truth: Option<bool>,
-    pub(super) split: Option<Part>,
-}
 
 /// Votes on every picture, by its part's crew. A vote is a function of seed, rater and picture alone.
 pub(super) fn votes(

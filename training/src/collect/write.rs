@@ -1,54 +1,62 @@
-//! The dataset's files.
+//! The dataset.
 
 use std::{
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::Path,
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Map, Value, json};
+use plaudit::feedback::dataset::{Card, Rating, Row, Writer};
 
-use super::{CollectError, Collection, Drawn, simulate::Cast};
+use super::{Cast, CollectError, Collection, Drawn, Voters};
 use crate::miniature::rate::Vote;
 
-/// Rows, below the dataset's directory.
-const ROWS: &str = "data/votes.jsonl";
+/// The dataset, below the collection's directory, and where one that is replaced goes.
+const DATASET: &str = "dataset";
+const REPLACED: &str = "dataset.replaced";
 
-/// Writes a row for each vote and the card, each aside and renamed.
+/// Writes a row for each vote. A dataset of an earlier run is moved aside once the new one is whole.
 pub(super) fn dataset(collection: &Collection, drawn: &[Drawn], votes: &[Cast]) -> Result<(), CollectError> {
-    let path = collection.out.join(ROWS);
-    let rows = votes.iter().enumerate().map(|(sequence, cast)| row(sequence, cast, &drawn[cast.image]));
-    replace(&path, |file| rows.map(|row| writeln!(file, "{row}")).collect())?;
-    replace(&collection.out.join("README.md"), |file| file.write_all(card(drawn, votes).as_bytes()))?;
-    tracing::info!("collect: {}", summary(drawn, votes));
+    let place = collection.out.join(DATASET);
+    let aside = collection.out.join("dataset.new");
+    let mut writer = Writer::create(&aside, collection.format, card(collection))?;
+    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    for (sequence, cast) in votes.iter().enumerate() {
+        let drawn = &drawn[cast.image];
+        let path = collection.out.join(&drawn.file_name);
+        let picture = fs::read(&path).map_err(CollectError::io("read", &path))?;
+        writer.push(row(cast, drawn, sequence as i64 + 1, created), &picture)?;
+    }
+    writer.finish(1, votes.len() as i64)?;
+    if place.exists() {
+        let replaced = collection.out.join(REPLACED);
+        if replaced.exists() {
+            fs::remove_dir_all(&replaced).map_err(CollectError::io("remove", &replaced))?;
+        }
+        fs::rename(&place, &replaced).map_err(CollectError::io("move aside", &place))?;
+    }
+    fs::rename(&aside, &place).map_err(CollectError::io("move", &place))?;
+    tracing::info!("collect: {}: {}", place.display(), summary(drawn, votes));
     Ok(())
 }
 
-fn row(sequence: usize, cast: &Cast, drawn: &Drawn) -> Value {
-    let mut row = Map::new();
-    let mut set = |key: &str, value: Value| drop(row.insert(key.to_owned(), value));
-    set("image_id", json!(drawn.image_id));
-    set("rater", json!(cast.rater));
-    set("rating", json!(if cast.vote == Vote::Up { "up" } else { "down" }));
-    set("prompt", json!(drawn.ask.prompt));
-    set("model_version", json!(drawn.model_version));
-    set("reward_version", Value::Null);
-    set("seed", json!(drawn.seed));
-    set("sequence", json!(sequence));
-    set("file_name", json!(drawn.file_name));
-    if cast.vote == Vote::Skip {
-        set("skipped", json!(true));
+fn row(cast: &Cast, drawn: &Drawn, sequence: i64, created: i64) -> Row {
+    let skipped = cast.vote == Vote::Skip;
+    let rating = if cast.vote == Vote::Up { Rating::Up } else { Rating::Down };
+    Row {
+        image_id: drawn.image_id.clone(),
+        rater: cast.rater.clone(),
+        rating: (!skipped).then_some(rating),
+        skipped: skipped.then_some(true),
+        prompt: drawn.ask.prompt.clone(),
+        model_version: drawn.model_version.clone(),
+        seed: drawn.seed,
+        created,
+        sequence,
+        split: cast.split.map(|part| part.word().to_owned()),
+        category: drawn.ask.scene().map(|scene| scene.category().word().to_owned()),
+        truth: cast.truth,
+        ..Row::default()
     }
-    if let Some(part) = cast.split {
-        set("split", json!(part.word()));
-    }
-    if let Some(scene) = drawn.ask.scene() {
-        set("category", json!(scene.category().word()));
-    }
-    if let Some(truth) = cast.truth {
-        set("truth", json!(truth));
-    }
-    Value::Object(row)
 }
 
 fn summary(drawn: &[Drawn], votes: &[Cast]) -> String {
@@ -57,26 +65,18 @@ fn summary(drawn: &[Drawn], votes: &[Cast]) -> String {
     format!("{} pictures, {} votes: {up} up, {down} down, {skipped} skipped", drawn.len(), votes.len())
 }
 
-fn card(drawn: &[Drawn], votes: &[Cast]) -> String {
-    format!(
-        "---\nlicense: mit\npretty_name: Votes on generated pictures\nconfigs:\n- config_name: default\n  data_files: data/*.jsonl\n---\n\n\
-         # Votes on generated pictures\n\nMade by `plaudit-train collect`: {}.\n\n\
-         A row of `data/` is one vote; `file_name` is the picture, `truth` what a rater without error would say (simulated raters only),\n\
-         `split` the part: no prompt and no rater is in two, but `test` and `held_out` share raters. A row with `skipped` is no vote.\n",
-        summary(drawn, votes)
-    )
-}
-
-fn replace(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<(), CollectError> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let make = || {
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let mut file = BufWriter::new(File::create(&aside)?);
-        fill(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&aside, path)
+fn card(collection: &Collection) -> Card {
+    let voters = match &collection.voters {
+        Voters::Simulated { raters, votes, settings } => format!(
+            "{raters} simulated raters gave {votes} votes a picture; {:.0} % of their answers are turned round, {:.0} % skipped. \
+             `truth` is what a rater without error says. No prompt and no rater is in two parts (`split`), but that `test` and \
+             `held_out` share raters.",
+            100.0 * settings.error_rate,
+            100.0 * settings.skip_rate
+        ),
+        Voters::People(_) | Voters::Nobody => "People gave thumbs up or down.".to_owned(),
     };
-    make().map_err(CollectError::io("write", path))
+    let collected =
+        format!("Pictures were drawn by `plaudit-train collect`, {} of each prompt. {voters}", collection.images);
+    Card { collected, ..Card::default() }
 }
