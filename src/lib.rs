@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+pub mod contrast;
 pub mod domain;
 pub mod engine;
 pub mod feedback;
