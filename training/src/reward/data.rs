@@ -1,33 +1,12 @@
 //! Votes, pictures and prompts of a dataset.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::Path};
 
-use serde::Deserialize;
+use plaudit::feedback::dataset::{DatasetLimits, Rating, Reader, Row};
+use sha2::{Digest, Sha256};
 
 use super::RewardError;
 use crate::{collect::Part, miniature::grammar::Scene};
-
-/// What training needs of a row.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Row {
-    pub(super) image_id: String,
-    pub(super) rater: String,
-    pub(super) rating: String,
-    pub(super) prompt: String,
-    pub(super) file_name: String,
-    #[serde(default)]
-    pub(super) split: Option<String>,
-    #[serde(default)]
-    pub(super) category: Option<String>,
-    #[serde(default)]
-    pub(super) truth: Option<bool>,
-    #[serde(default)]
-    pub(super) skipped: Option<bool>,
-}
 
 /// A prompt's text and what else is known of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +20,8 @@ pub(super) struct Prompt {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Image {
     pub(super) id: String,
-    pub(super) path: PathBuf,
+    /// SHA-256 of its file, where the dataset says.
+    pub(super) sha256: Option<String>,
     pub(super) prompt: usize,
     /// Which of its prompt's pictures, from 0 in the order of their ids.
     pub(super) rank: usize,
@@ -53,6 +33,8 @@ pub(super) struct Vote {
     pub(super) image: usize,
     pub(super) rater: String,
     pub(super) good: bool,
+    /// In training, 0 to 1.
+    pub(super) weight: f32,
     pub(super) part: Option<Part>,
 }
 
@@ -63,24 +45,27 @@ pub(super) struct Data {
     pub(super) meanings: Vec<String>,
     pub(super) images: Vec<Image>,
     pub(super) votes: Vec<Vote>,
+    /// Over all rows, in order.
+    pub(super) sha256: String,
 }
 
 impl Data {
-    /// Reads every row of `folder/data/*.jsonl`. Skipped rows are no votes, but their pictures count.
+    /// Reads every row. Skipped and quarantined rows are no votes, but their pictures count.
     pub(super) fn read(folder: &Path) -> Result<Self, RewardError> {
         let mut builder = Builder::default();
-        for path in files(&folder.join("data"))? {
-            let text = fs::read_to_string(&path).map_err(RewardError::io("read", &path))?;
-            for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-                let fault = |fault: String| RewardError::Row { path: path.clone(), line: at + 1, fault };
-                let row: Row = serde_json::from_str(line).map_err(|error| fault(error.to_string()))?;
-                builder.add(folder, row).map_err(fault)?;
+        for entry in Reader::open(folder, &DatasetLimits::default())?.entries() {
+            let entry = entry?;
+            let fault = |fault: String| RewardError::Row { place: entry.place.to_string(), fault };
+            if entry.image.is_none() {
+                return Err(fault("the row names no picture".to_owned()));
             }
+            builder.add(&entry.row).map_err(fault)?;
         }
         let mut data = builder.data;
         if data.votes.is_empty() {
             return Err(RewardError::NoVotes { path: folder.to_owned() });
         }
+        data.sha256 = crate::checkpoint::hex(&builder.hasher.finalize());
         data.rank();
         Ok(data)
     }
@@ -106,17 +91,6 @@ impl Data {
     }
 }
 
-fn files(folder: &Path) -> Result<Vec<PathBuf>, RewardError> {
-    let entries = fs::read_dir(folder).map_err(RewardError::io("list", folder))?;
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(RewardError::io("list", folder))?.path();
-        paths.extend(path.extension().is_some_and(|extension| extension == "jsonl").then_some(path));
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 /// Gives numbers to names.
 #[derive(Default)]
 struct Builder {
@@ -124,34 +98,40 @@ struct Builder {
     prompts: HashMap<String, usize>,
     meanings: HashMap<String, usize>,
     images: HashMap<String, usize>,
+    hasher: Sha256,
 }
 
 impl Builder {
-    fn add(&mut self, folder: &Path, row: Row) -> Result<(), String> {
+    fn add(&mut self, row: &Row) -> Result<(), String> {
+        let line = serde_json::to_vec(row).map_err(|error| error.to_string())?;
+        self.hasher.update(line);
         let part = match row.split.as_deref() {
-            None | Some("") => None,
-            Some(word) => Some(Part::from_word(word).ok_or_else(|| format!("`{word}` is no part"))?),
+            None => None,
+            Some(word) => Some(Part::from_word(word).ok_or_else(|| {
+                let known = Part::ALL.map(Part::word).join(", ");
+                format!("split is `{word}`; the parts are {known}")
+            })?),
         };
-        let good = match row.rating.as_str() {
-            "up" => true,
-            "down" => false,
-            other => return Err(format!("`{other}` is no rating; up or down is")),
-        };
-        let image = self.image(folder, &row);
-        if row.skipped != Some(true) {
-            self.data.votes.push(Vote { image, rater: row.rater, good, part });
-        }
+        let image = self.image(row);
+        let rating = row.rating.filter(|_| row.quarantined != Some(true));
+        self.data.votes.extend(rating.map(|rating| Vote {
+            image,
+            rater: row.rater.clone(),
+            good: rating == Rating::Up,
+            weight: row.weight.map_or(1.0, |weight| weight as f32),
+            part,
+        }));
         Ok(())
     }
 
-    fn image(&mut self, folder: &Path, row: &Row) -> usize {
+    fn image(&mut self, row: &Row) -> usize {
         if let Some(&number) = self.images.get(&row.image_id) {
             return number;
         }
         let prompt = self.prompt(&row.prompt, row.category.clone());
-        let path = folder.join(&row.file_name);
         let number = self.data.images.len();
-        self.data.images.push(Image { id: row.image_id.clone(), path, prompt, rank: 0, truth: row.truth });
+        let (id, sha256) = (row.image_id.clone(), row.image_sha256.clone());
+        self.data.images.push(Image { id, sha256, prompt, rank: 0, truth: row.truth });
         self.images.insert(row.image_id.clone(), number);
         number
     }
@@ -179,45 +159,64 @@ fn meaning(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use plaudit::feedback::dataset::{Card, Format, Writer};
+
     use super::*;
+
+    /// A dataset whose pictures are 1×1 and differ by their image id.
+    pub(in crate::reward) fn write(folder: &Path, rows: &[Row]) {
+        let mut writer = Writer::create(folder, Format::JsonLines, Card::default()).expect("a writer");
+        for row in rows {
+            let shade = row.image_id.bytes().fold(0_u8, u8::wrapping_add);
+            let picture = image::RgbImage::from_pixel(1, 1, image::Rgb([shade; 3]));
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, image::ImageFormat::Png).expect("a picture");
+            writer.push(row.clone(), bytes.get_ref()).expect("a row");
+        }
+        writer.finish(0, rows.len() as i64).expect("a dataset");
+    }
+
+    fn row(image: &str, rater: &str, rating: Option<Rating>, prompt: &str) -> Row {
+        Row {
+            image_id: image.into(),
+            rater: rater.into(),
+            rating,
+            skipped: rating.is_none().then_some(true),
+            prompt: prompt.into(),
+            model_version: "m@1".into(),
+            ..Row::default()
+        }
+    }
 
     #[test]
     fn paraphrases_share_a_meaning_and_rows_share_pictures() {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir(folder.path().join("data")).expect("a folder");
-        let row = |image: &str, rater: &str, rating: &str, prompt: &str, rest: &str| {
-            format!(r#"{{"image_id":"{image}","rater":"{rater}","rating":"{rating}","prompt":"{prompt}","file_name":"images/{image}.png"{rest}}}"#)
-        };
+        let (up, down) = (Some(Rating::Up), Some(Rating::Down));
         let rows = [
-            row("b", "ann", "up", "a star at the beach", r#","split":"train","truth":true"#),
-            row("b", "bob", "down", "a star at the beach", r#","split":"train""#),
-            row("a", "ann", "down", "a picture of a star on the beach", r#","skipped":true"#),
-            row("c", "ann", "up", "A dog on a sofa.", r#","unknown":1"#),
+            Row { split: Some("train".into()), truth: Some(true), ..row("b", "ann", up, "a star at the beach") },
+            row("b", "bob", down, "a star at the beach"),
+            row("a", "ann", None, "a picture of a star on the beach"),
+            Row { weight: Some(0.5), ..row("c", "ann", up, "A dog on a sofa.") },
+            Row { quarantined: Some(true), ..row("c", "eve", down, "A dog on a sofa.") },
         ];
-        fs::write(folder.path().join("data/votes.jsonl"), rows.join("\n")).expect("a file");
-        let data = Data::read(folder.path()).expect("data");
+        write(&folder.path().join("set"), &rows);
+        let data = Data::read(&folder.path().join("set")).expect("data");
         assert_eq!((data.images.len(), data.votes.len(), data.prompts.len()), (3, 3, 3));
         assert_eq!(data.meanings, ["a star on the beach", "a dog on a sofa"]);
         assert_eq!(data.prompts.iter().map(|prompt| prompt.meaning).collect::<Vec<_>>(), [0, 0, 1]);
         assert_eq!((data.images[0].truth, data.votes[0].part), (Some(true), Some(Part::Train)));
+        assert_eq!(data.votes.iter().map(|vote| vote.weight).collect::<Vec<_>>(), [1.0, 1.0, 0.5]);
     }
 
     #[test]
-    fn a_row_that_cannot_be_used_is_named() {
+    fn what_cannot_be_learned_from_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir(folder.path().join("data")).expect("a folder");
-        let path = folder.path().join("data/votes.jsonl");
-        for (row, reason) in [
-            (r#"{"image_id":"a","rater":"b","rating":"fine","prompt":"c","file_name":"d"}"#, "no rating"),
-            (r#"{"image_id":"a","rater":"b","rating":"up","prompt":"c","file_name":"d","split":"x"}"#, "no part"),
-            (r#"{"image_id":"a"}"#, "missing field"),
-        ] {
-            fs::write(&path, row).expect("a file");
-            let error = Data::read(folder.path()).expect_err("a fault").to_string();
-            assert!(error.contains("line 1") && error.contains(reason), "{error}");
-        }
-        fs::write(&path, "").expect("a file");
-        assert!(matches!(Data::read(folder.path()), Err(RewardError::NoVotes { .. })));
+        let odd = Row { split: Some("dev".into()), ..row("a", "ann", Some(Rating::Up), "a star") };
+        write(&folder.path().join("odd"), &[odd]);
+        let error = Data::read(&folder.path().join("odd")).expect_err("a fault").to_string();
+        assert!(error.contains("`dev`") && error.contains("held_out"), "{error}");
+        write(&folder.path().join("skips"), &[row("a", "ann", None, "a star")]);
+        assert!(matches!(Data::read(&folder.path().join("skips")), Err(RewardError::NoVotes { .. })));
     }
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use plaudit::{pack::PackError, runtime::RuntimeError};
+use plaudit::{feedback::dataset::DatasetError, pack::PackError, runtime::RuntimeError};
 use plaudit_onnx::{WriteError, expr::BuildError};
 
 use crate::{progress::RunError, report::CurveError, step::StepError};
@@ -32,11 +32,11 @@ pub enum RewardError {
     Draw(#[from] CurveError),
     #[error("cannot {action} {path}: {source}")]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    #[error("cannot read the picture {path}: {source}")]
-    Picture { path: PathBuf, source: image::ImageError },
-    #[error("{path}, line {line}: {fault}")]
-    Row { path: PathBuf, line: usize, fault: String },
-    #[error("{path} has no votes: no .jsonl file below data/ holds a row")]
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error("{place}: {fault}")]
+    Row { place: String, fault: String },
+    #[error("{path} has no votes; every row is skipped or quarantined")]
     NoVotes { path: PathBuf },
     /// A prompt or rater is in two parts.
     #[error("the dataset's parts leak: {what} `{name}` is in `{one}` and in `{other}`")]

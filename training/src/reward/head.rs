@@ -18,6 +18,8 @@ use crate::{
 const OPSET: i64 = 18;
 /// What takes a missing prompt out of a softmax.
 pub(super) const ABSENT: f32 = -1e4;
+/// Keeps a batch without weight from dividing by zero.
+const LEAST_WEIGHT: f32 = 1e-6;
 const LAYERS: [&str; 3] = ["hidden1", "hidden2", "score"];
 
 /// The network's sizes.
@@ -89,8 +91,9 @@ impl HeadShape {
 
     /// The graph that is trained.
     ///
-    /// `L = mean (y − r)² + λ · L_pc` ([`loss::prompt_classification`]). Inputs, f32: `image_embeds` `[batch, width]`, `text_embeds`
-    /// `[batch, N, width]` (the own prompt first), `target` `[batch]` (the vote), `good` `[batch]`, `absent` `[batch, N]`.
+    /// `L = Σ w (y − r)² / Σ w + λ · L_pc` ([`loss::prompt_classification`]). Inputs, f32: `image_embeds` `[batch, width]`, `text_embeds`
+    /// `[batch, N, width]` (the own prompt first), `target` `[batch]` (the vote), `weight` `[batch]`, `good` `[batch]`
+    /// (the weight of rows whose vote is good, 0 of others), `absent` `[batch, N]`.
     pub(super) fn objective(
         &self,
         objective: &Objective,
@@ -104,14 +107,14 @@ impl HeadShape {
         };
         let image = input("image_embeds", &[batch, self.width]);
         let text = input("text_embeds", &[batch, prompts, self.width]);
-        let [target, good] = ["target", "good"].map(|name| input(name, &[batch]));
+        let [target, weight, good] = ["target", "weight", "good"].map(|name| input(name, &[batch]));
         let absent = input("absent", &[batch, prompts]);
         let rows = [(batch * prompts) as i64, self.width as i64];
         let images = image.unsqueeze(&[1]).expand(&[batch as i64, prompts as i64, self.width as i64]).reshape(&rows);
         let logits = self.logit(&images, &text.reshape(&rows), weights);
         let rewards = logits.reshape(&[batch as i64, prompts as i64]).sigmoid();
         let own = rewards.slice(1, 0, 1).squeeze(&[1]);
-        let mse = loss::mse(&own, &target);
+        let mse = ((own - target).square() * &weight).sum_all() / (weight.sum_all() + LEAST_WEIGHT);
         let classification = loss::prompt_classification(&rewards, &absent, &good, temperature);
         b.output("loss", &(&mse + &classification * auxiliary));
         b.output("mse", &(mse * 1.0));

@@ -107,12 +107,12 @@ mod tests {
     fn data(raters: usize, part: impl Fn(usize, usize) -> Option<Part>) -> Data {
         let meanings: Vec<String> = (0..200).map(|number| format!("prompt {number}")).collect();
         let prompts = meanings.iter().enumerate().map(|(meaning, text)| Prompt { text: text.clone(), category: None, meaning });
-        let image = |number: usize| Image { id: number.to_string(), path: "x".into(), prompt: number / 4, rank: 0, truth: None };
+        let image = |number: usize| Image { id: number.to_string(), sha256: None, prompt: number / 4, rank: 0, truth: None };
         let vote = |number: usize| {
             let (image, rater) = (number / 5, number * 7 % raters);
-            Vote { image, rater: rater.to_string(), good: true, part: part(image / 4, rater) }
+            Vote { image, rater: rater.to_string(), good: true, weight: 1.0, part: part(image / 4, rater) }
         };
-        Data { prompts: prompts.collect(), meanings, images: (0..800).map(image).collect(), votes: (0..4000).map(vote).collect() }
+        Data { prompts: prompts.collect(), meanings, images: (0..800).map(image).collect(), votes: (0..4000).map(vote).collect(), sha256: String::new() }
     }
 
     #[test]
