@@ -12,6 +12,7 @@ pub mod pack;
 pub mod pipeline;
 mod python_json;
 pub mod runtime;
+pub mod scoring;
 pub mod settings;
 pub mod store;
 pub mod traces;

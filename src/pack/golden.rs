@@ -115,7 +115,7 @@ pub(super) fn farthest(answers: &BTreeMap<String, Tensor>, expected: &BTreeMap<S
 }
 
 /// Writes golden outputs into a pack.
-pub(super) fn write(folder: &Path, tensors: &BTreeMap<String, Tensor>) -> std::io::Result<()> {
+pub(crate) fn write(folder: &Path, tensors: &BTreeMap<String, Tensor>) -> std::io::Result<()> {
     let view = |(name, tensor)| view(tensor).map(|view| (name, view));
     let views = tensors.iter().map(view).collect::<Result<Vec<_>, _>>().map_err(std::io::Error::other)?;
     let bytes = safetensors::serialize(views, None).map_err(std::io::Error::other)?;
@@ -127,7 +127,7 @@ fn view(tensor: &Tensor) -> Result<TensorView<'_>, SafeTensorError> {
 }
 
 /// Reads a pack's golden outputs.
-pub(super) fn read(folder: &Path) -> Result<BTreeMap<String, Tensor>, String> {
+pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Tensor>, String> {
     let bytes = fs::read(folder.join(GOLDEN)).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| error.to_string())?;
     let tensor = |(name, view): (String, TensorView<'_>)| {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// The SHA-256 of a file, in lower-case hexadecimal, and its length in bytes.
-pub(super) fn file(path: &Path) -> std::io::Result<(String, u64)> {
+pub(crate) fn file(path: &Path) -> std::io::Result<(String, u64)> {
     let mut source = File::open(path)?;
     let (mut hasher, mut chunk, mut length) = (Sha256::new(), vec![0; CHUNK_BYTES], 0);
     loop {
@@ -22,7 +22,7 @@ pub(super) fn file(path: &Path) -> std::io::Result<(String, u64)> {
 }
 
 /// The SHA-256 of bytes, in lower-case hexadecimal.
-pub(super) fn bytes(data: &[u8]) -> String {
+pub(crate) fn bytes(data: &[u8]) -> String {
     hex(&Sha256::digest(data))
 }
 

@@ -13,7 +13,7 @@ pub const MANIFEST: &str = "manifest.json";
 pub const FORMAT: u32 = 1;
 
 /// Digits of a manifest's hash that name a version.
-const VERSION_DIGITS: usize = 12;
+pub(crate) const VERSION_DIGITS: usize = 12;
 
 /// A pack's parts, each named by the SHA-256 of its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -49,7 +49,7 @@ pub fn seal(
     golden::write(folder, &outputs).map_err(PackError::io(&folder.join(GOLDEN)))?;
     progress("hashing");
     let manifest = manifest(folder, name, &models, edits)?;
-    write_manifest(folder, &manifest).map_err(PackError::io(&folder.join(MANIFEST)))?;
+    write_manifest(folder, &manifest.to_json()).map_err(PackError::io(&folder.join(MANIFEST)))?;
     Ok(manifest)
 }
 
@@ -105,9 +105,9 @@ fn facts(folder: &Path, files: &[impl AsRef<str>]) -> Result<BTreeMap<String, Fi
 }
 
 /// The manifest is written last and whole: a folder that has one is a pack.
-fn write_manifest(folder: &Path, manifest: &Manifest) -> std::io::Result<()> {
+pub(crate) fn write_manifest(folder: &Path, text: &str) -> std::io::Result<()> {
     let mut aside = tempfile::Builder::new().prefix(".manifest-").tempfile_in(folder)?;
-    aside.write_all(manifest.to_json().as_bytes())?;
+    aside.write_all(text.as_bytes())?;
     readable(aside.as_file())?;
     aside.as_file().sync_all()?;
     aside.persist(folder.join(MANIFEST)).map_err(|error| error.error)?;

@@ -30,6 +30,7 @@ pub use environment::{library_version, share_threads};
 pub use error::RuntimeError;
 pub use library::locate as library_path;
 pub use resident::{DeviceTensor, ResidentSession};
+pub(crate) use session::shape_text;
 pub use session::{Outputs, Session};
 pub use settings::{Optimization, SessionSettings};
 pub use specialise::specialise;

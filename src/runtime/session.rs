@@ -225,7 +225,7 @@ pub(super) fn misfit(info: &ValueInfo, dtype: DType, shape: &[usize]) -> Option<
 }
 
 /// A shape as people write it: `[batch, 4, ?]`.
-pub(super) fn shape_text(info: &ValueInfo) -> String {
+pub(crate) fn shape_text(info: &ValueInfo) -> String {
     let dim = |dim: &Dim| match dim {
         Dim::Fixed(n) => n.to_string(),
         Dim::Named(name) => name.clone(),

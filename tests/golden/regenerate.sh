@@ -18,6 +18,7 @@ trap 'rm -rf "$checkpoint"' EXIT
 "$python" $scripts/runs.py
 "$python" $scripts/img2img.py
 "$python" $scripts/interval.py
+"$python" $scripts/clip.py
 if [ -n "${OPTIMUM_PYTHON:-}" ]; then "$OPTIMUM_PYTHON" $scripts/optimum_run.py "$checkpoint"; fi
 "$python" $scripts/census.py
 git status --short -- tests/golden training/tests/golden onnx/packs/miniature
