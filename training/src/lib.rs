@@ -12,4 +12,5 @@ pub mod pretrain;
 pub mod progress;
 pub mod random;
 pub mod report;
+pub mod reward;
 pub mod step;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 use plaudit_training::{
     collect::collect,
     pretrain::{Scale, Stage, Workshop, pretrain},
+    reward::reward,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +26,7 @@ enum Command {
     /// Build the miniature pack from nothing, stage by stage.
     Pretrain(Pretrain),
     Collect(cli::collect::Collect),
+    Reward(cli::reward::Reward),
 }
 
 #[derive(clap::Args)]
@@ -96,6 +98,10 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Pretrain(chosen) => Ok(pretrain(chosen.stage, &chosen.workshop())?),
         Command::Collect(chosen) => Ok(collect(&chosen.collection())?),
+        Command::Reward(chosen) => {
+            println!("{}", reward(&chosen.training())?);
+            Ok(())
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod ranking;
 
 pub use bootstrap::{Interval, bootstrap};
 pub use probability::{Bin, accuracy, bins, brier, expected_calibration_error, log_loss};
-pub use ranking::{auroc, within_group_auroc};
+pub use ranking::{auroc, pairs_by_group, within_group_auroc};
 
 /// A score, what it should have told, and the group (a prompt) it is ranked in.
 #[derive(Debug, Clone, Copy, PartialEq)]

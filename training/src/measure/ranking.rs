@@ -17,11 +17,16 @@ pub fn auroc(scored: &[Scored]) -> Option<f64> {
 /// Groups weigh by their pairs, as if a rater were shown two pictures of one prompt, one of them right. Unlike the pooled area it gains
 /// nothing from telling easy prompts from hard ones. `None` where no group has both.
 pub fn within_group_auroc(scored: &[Scored]) -> Option<f64> {
-    let mut groups: BTreeMap<usize, Vec<Scored>> = BTreeMap::new();
-    scored.iter().for_each(|one| groups.entry(one.group).or_default().push(*one));
-    let sums = groups.values().map(|group| pairs_right(group));
+    let sums = pairs_by_group(scored).into_values();
     let (area, pairs) = sums.fold((0.0, 0.0), |(area, pairs), one| (area + one.0, pairs + one.1));
     (pairs > 0.0).then(|| area / pairs)
+}
+
+/// For each group: pairs of a good and a bad one in which the good one scores higher (ties half), and all such pairs.
+pub fn pairs_by_group(scored: &[Scored]) -> BTreeMap<usize, (f64, f64)> {
+    let mut groups: BTreeMap<usize, Vec<Scored>> = BTreeMap::new();
+    scored.iter().for_each(|one| groups.entry(one.group).or_default().push(*one));
+    groups.into_iter().map(|(group, scored)| (group, pairs_right(&scored))).collect()
 }
 
 /// Pairs ranked right (ties half), and all pairs of a good and a bad one.

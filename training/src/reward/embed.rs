@@ -19,7 +19,7 @@ use plaudit_onnx::Tensor;
 use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
-use super::{RewardError, data::Data, split::Split};
+use super::{RewardError, Training, data::Data, split::Split};
 use crate::{checkpoint::hex, collect::Part, init};
 
 /// Rows of a file of points: what a kill can cost.
@@ -35,6 +35,8 @@ const POINTS: &str = "points";
 #[derive(Debug)]
 pub(super) struct Embedded {
     pub(super) width: usize,
+    /// SHA-256 of both encoders.
+    pub(super) clip: String,
     /// `[pictures, width]`.
     images: Vec<f32>,
     /// `[texts, width]`.
@@ -46,10 +48,11 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    pub(super) fn of(folder: &Path, data: &Data, split: &Split, pack: &Pack, cache: &Path, threads: usize) -> Result<Self, RewardError> {
-        let settings = SessionSettings { threads, spinning: false, ..SessionSettings::default() };
+    /// Points of everything that `training` needs, from the cache where it has them.
+    pub(super) fn of(training: &Training, data: &Data, split: &Split, pack: &Pack) -> Result<Self, RewardError> {
+        let settings = SessionSettings { threads: training.threads, spinning: false, ..SessionSettings::default() };
         let mut clip = ClipModel::open(pack, &settings)?;
-        let store = Store::open(pack, cache)?;
+        let store = Store::open(pack, &training.data.join("embeddings"))?;
         let words = Words::of(data, split);
         let mut numbers = Numbers::default();
         let own = data.prompts.iter().map(|prompt| numbers.of(&prompt.text)).collect();
@@ -60,8 +63,8 @@ impl Embedded {
         };
         let contrasts = (0..data.prompts.len()).map(|prompt| contrast(prompt, &mut numbers)).collect();
         let texts = store.texts(&numbers.texts, &mut clip)?;
-        let images = store.images(folder, data, &mut clip)?;
-        Ok(Self { width: clip.width(), images, texts, own, contrasts })
+        let images = store.images(&training.dataset, data, &mut clip)?;
+        Ok(Self { width: clip.width(), clip: store.clip, images, texts, own, contrasts })
     }
 
     pub(super) fn image(&self, image: usize) -> &[f32] {
@@ -117,7 +120,8 @@ impl Words {
         train.for_each(|&vote| learns[data.images[data.votes[vote].image].prompt] = true);
         let words = |prompts: &mut dyn Iterator<Item = usize>| -> BTreeSet<String> {
             let lowered = prompts.map(|prompt| data.prompts[prompt].text.to_lowercase());
-            let words = |text: String| text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>();
+            let words =
+                |text: String| text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>();
             lowered.flat_map(words).collect()
         };
         Self {
@@ -142,7 +146,8 @@ struct Store {
 impl Store {
     fn open(pack: &Pack, folder: &Path) -> Result<Self, RewardError> {
         fs::create_dir_all(folder).map_err(RewardError::io("create", folder))?;
-        let hash = |component: Component| pack.manifest().components.get(component.name()).map(|entry| entry.sha256.clone());
+        let hash =
+            |component: Component| pack.manifest().components.get(component.name()).map(|entry| entry.sha256.clone());
         let parts = [Component::ClipText, Component::ClipVision].map(|component| hash(component).unwrap_or_default());
         Ok(Self { folder: folder.to_owned(), clip: parts.join(" ") })
     }

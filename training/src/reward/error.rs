@@ -8,7 +8,7 @@ use std::{
 use plaudit::{feedback::dataset::DatasetError, pack::PackError, runtime::RuntimeError};
 use plaudit_onnx::{WriteError, expr::BuildError};
 
-use crate::{progress::RunError, report::CurveError, step::StepError};
+use crate::{init::InitError, progress::RunError, report::CurveError, step::StepError};
 
 /// Why a reward could not be trained.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum RewardError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Step(#[from] StepError),
+    #[error(transparent)]
+    Weights(#[from] InitError),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]

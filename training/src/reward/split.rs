@@ -47,6 +47,24 @@ impl Split {
         self.votes(part).iter().map(|&vote| data.votes[vote].image).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Refuses parts without a good and a bad vote.
+    pub(super) fn require_votes(&self, data: &Data) -> Result<(), RewardError> {
+        let purposes = [
+            (Part::Train, "learn from"),
+            (Part::Validation, "say when to stop"),
+            (Part::Calibration, "calibrate with"),
+            (Part::Test, "measure on"),
+        ];
+        for (part, purpose) in purposes {
+            let good = self.votes(part).iter().filter(|&&vote| data.votes[vote].good).count();
+            let bad = self.votes(part).len() - good;
+            if good == 0 || bad == 0 {
+                return Err(RewardError::Few { part: part.word(), good, bad, purpose });
+            }
+        }
+        Ok(())
+    }
+
     fn refuse_leaks(&self, data: &Data) -> Result<(), RewardError> {
         let mut meanings = HashMap::new();
         let mut raters = HashMap::new();
@@ -82,7 +100,8 @@ fn dealt_parts(data: &Data, seed: u64) -> (Vec<Option<Part>>, bool) {
         if held { Part::HeldOut } else { Part::at(place(seed, "prompt", meaning)) }
     };
     let meanings: Vec<Part> = data.meanings.iter().map(meaning).collect();
-    let mut names: Vec<&str> = data.votes.iter().map(|vote| vote.rater.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut names: Vec<&str> =
+        data.votes.iter().map(|vote| vote.rater.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
     names.sort_by(|one, other| place(seed, "rater", one).total_cmp(&place(seed, "rater", other)));
     let by_rater = names.len() >= RATERS;
     let dealt = |(at, name): (usize, &&str)| ((*name).to_owned(), Part::at((at as f64 + 0.5) / names.len() as f64));
@@ -106,13 +125,21 @@ mod tests {
 
     fn data(raters: usize, part: impl Fn(usize, usize) -> Option<Part>) -> Data {
         let meanings: Vec<String> = (0..200).map(|number| format!("prompt {number}")).collect();
-        let prompts = meanings.iter().enumerate().map(|(meaning, text)| Prompt { text: text.clone(), category: None, meaning });
-        let image = |number: usize| Image { id: number.to_string(), sha256: None, prompt: number / 4, rank: 0, truth: None };
+        let prompts =
+            meanings.iter().enumerate().map(|(meaning, text)| Prompt { text: text.clone(), category: None, meaning });
+        let image =
+            |number: usize| Image { id: number.to_string(), sha256: None, prompt: number / 4, rank: 0, truth: None };
         let vote = |number: usize| {
             let (image, rater) = (number / 5, number * 7 % raters);
             Vote { image, rater: rater.to_string(), good: true, weight: 1.0, part: part(image / 4, rater) }
         };
-        Data { prompts: prompts.collect(), meanings, images: (0..800).map(image).collect(), votes: (0..4000).map(vote).collect(), sha256: String::new() }
+        Data {
+            prompts: prompts.collect(),
+            meanings,
+            images: (0..800).map(image).collect(),
+            votes: (0..4000).map(vote).collect(),
+            sha256: String::new(),
+        }
     }
 
     #[test]
@@ -121,7 +148,9 @@ mod tests {
         let split = Split::of(&data, 0).expect("no leak");
         assert!(split.by_rater && split.left_out > 0);
         let raters = |part| split.votes(part).iter().map(|&vote| &data.votes[vote].rater).collect::<BTreeSet<_>>();
-        let prompts = |part| split.votes(part).iter().map(|&vote| data.images[data.votes[vote].image].prompt).collect::<BTreeSet<_>>();
+        let prompts = |part| {
+            split.votes(part).iter().map(|&vote| data.images[data.votes[vote].image].prompt).collect::<BTreeSet<_>>()
+        };
         let parts = [Part::Train, Part::Validation, Part::Calibration, Part::Test];
         for (at, &one) in parts.iter().enumerate() {
             assert!(!split.votes(one).is_empty(), "{}", one.word());
