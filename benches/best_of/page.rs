@@ -164,8 +164,8 @@ fn draw(report: &Report, text: &mut String) -> Result<(), Box<dyn std::error::Er
         let series = chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
         series.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         chart.draw_series(report.curve.iter().map(|point| {
-            let Mean { mean, low, high } = of(point);
-            ErrorBar::new_vertical(at(point), low, mean, high, colour.filled(), 6)
+            let Mean { low, high, .. } = of(point);
+            PathElement::new([(at(point), low), (at(point), high)], colour.stroke_width(1))
         }))?;
     }
     let grey = RGBColor(120, 120, 120);

@@ -347,7 +347,19 @@ mod tests {
     fn made(withheld: bool) -> MadeImage {
         let bytes = (!withheld).then(|| Bytes::from_static(b"file"));
         let (id, format) = (ImageId::new(), ImageFormat::Png);
-        MadeImage { id, index: 0, seed: 7, width: 64, height: 64, format, rater: None, withheld, bytes }
+        MadeImage {
+            id,
+            index: 0,
+            seed: 7,
+            width: 64,
+            height: 64,
+            format,
+            rater: None,
+            withheld,
+            reward: None,
+            rank: None,
+            bytes,
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{engine::ModelFacts, pipeline::schedule::SchedulerKind};
+    use crate::{api::generation::Judge, engine::ModelFacts, pipeline::schedule::SchedulerKind};
 
     fn rules() -> Rules {
         let model = ModelFacts {
@@ -110,7 +110,8 @@ mod tests {
             guidance: 5.0,
             image_to_image: true,
         };
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128 }
+        let best_of = crate::settings::BestOfSettings::default();
+        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Nothing, best_of }
     }
 
     #[actix_web::test]

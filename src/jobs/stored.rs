@@ -364,8 +364,6 @@ mod tests {
                     &s.order.client,
                     s.order.class,
                     s.order.previews,
-                    s.order.optional,
-                    &s.choosing,
                     s.order.deterministic,
                     s.format,
                     s.keep,
@@ -377,5 +375,6 @@ mod tests {
             )
         };
         assert_eq!(facts(&read), facts(&submission));
+        assert_eq!((read.order.optional, read.choosing), (submission.order.optional, submission.choosing));
     }
 }

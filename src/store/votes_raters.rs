@@ -42,6 +42,9 @@ fn candidate((image, owner, parameters): CandidateRow) -> anyhow::Result<Candida
     Ok(Candidate { image: parsed(&image)?, owner: Owner::from_stored(owner), prompt })
 }
 
+/// Rating, dwell, gold, margin and number of others.
+type LookRow = (String, Option<i64>, Option<String>, i64, i64);
+
 impl Store {
     /// The picture of an owner's that this rater has no thumb on and that has the fewest thumbs, the newest of those;
     /// one drawn for somebody else is left out.
@@ -152,7 +155,7 @@ impl Store {
              FROM (SELECT image, rating, dwell_ms FROM votes WHERE owner = $1 AND rater = $2 AND rating <> 'clear' \
              ORDER BY sequence DESC LIMIT $3) AS v JOIN feedback_images f ON f.image = v.image"
         );
-        let rows: Vec<(String, Option<i64>, Option<String>, i64, i64)> = query_as(sqlx::AssertSqlSafe(sql))
+        let rows: Vec<LookRow> = query_as(sqlx::AssertSqlSafe(sql))
             .bind(owner.as_str())
             .bind(rater.as_str())
             .bind(REVIEWED)

@@ -2,13 +2,16 @@
 
 pub mod autodiff;
 pub mod checkpoint;
+pub mod collect;
 pub mod init;
 pub mod judges;
 pub mod loss;
+pub mod measure;
 pub mod miniature;
 pub mod optim;
 pub mod pretrain;
 pub mod progress;
 pub mod random;
 pub mod report;
+pub mod reward;
 pub mod step;

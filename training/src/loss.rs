@@ -97,6 +97,18 @@ pub fn row_errors(prediction: &Expr, target: &Expr) -> Expr {
     (prediction - target).square().mean(&[1, HEIGHT, WIDTH], false)
 }
 
+/// Prompt classification (Lee et al. 2023, arXiv 2302.12192, §4.2): cross-entropy of choosing a picture's own prompt among N by reward, in nats.
+///
+/// `rewards` `[n, N]` has the own prompt in column 0; `absent` `[n, N]` is 0, or far below 0 where a row has fewer prompts; `good` `[n]` is 1 for
+/// rows that count and 0 for others. `P(j) = exp(r_j / T) / Σ_k exp(r_k / T)`, `L = Σ_i good_i · −ln P_i(0) / max(Σ_i good_i, 1)`.
+pub fn prompt_classification(rewards: &Expr, absent: &Expr, good: &Expr, temperature: f32) -> Expr {
+    const PROMPTS: i64 = 1;
+    let log_p = (rewards / temperature + absent).log_softmax(PROMPTS);
+    let own = log_p.slice(PROMPTS, 0, 1).squeeze(&[PROMPTS]);
+    let rows = good.sum_all();
+    -(own * good).sum_all() / rows.maximum(&rows.builder().constant(1.0))
+}
+
 /// min-SNR-γ's weight of a row under ε-prediction, `min(SNR, γ) / SNR` with `SNR = ᾱ / (1 − ᾱ)`; `alpha_bar` in (0, 1].
 pub fn min_snr_weight(alpha_bar: f32, gamma: f32) -> f32 {
     let snr = f64::from(alpha_bar) / (1.0 - f64::from(alpha_bar));

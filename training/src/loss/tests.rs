@@ -135,3 +135,50 @@ fn min_snr_weights_fall_where_there_is_little_noise() {
         assert!((min_snr_weight(alpha_bar, 5.0) - expected).abs() < 1e-4, "{alpha_bar}");
     }
 }
+
+/// What `training/tests/golden/prompt_classification.py` wrote.
+#[derive(serde::Deserialize)]
+struct Classified {
+    temperature: f32,
+    shape: [usize; 2],
+    rewards: Vec<f32>,
+    absent: Vec<f32>,
+    good: Vec<f32>,
+    loss: f64,
+    gradient: Vec<f64>,
+}
+
+#[test]
+fn prompt_classification_and_its_gradient_are_torchs() {
+    let text = include_str!("../../tests/golden/prompt_classification.json");
+    let golden: Classified = serde_json::from_str(text).expect("the golden file");
+    let [rows, _] = golden.shape;
+    let inputs = [
+        Tensor::f32(&golden.shape, &golden.rewards),
+        Tensor::f32(&golden.shape, &golden.absent),
+        Tensor::f32(&[rows], &golden.good),
+    ];
+    let builder = Builder::new("loss", 18);
+    let fixed =
+        |shape: &[usize]| -> Vec<plaudit_onnx::Dim> { shape.iter().map(|&n| plaudit_onnx::Dim::Fixed(n)).collect() };
+    let rewards = builder.weight("rewards.weight", inputs[0].clone());
+    let absent = builder.input("absent", DType::F32, &fixed(&golden.shape));
+    let good = builder.input("good", DType::F32, &fixed(&[rows]));
+    builder.output("loss", &prompt_classification(&rewards, &absent, &good, golden.temperature));
+    let model = builder.finish().expect("a graph");
+    let graph =
+        crate::step::TrainGraph::build(model, &crate::step::Selection::All, &Default::default()).expect("a gradient");
+    let settings = SessionSettings { threads: 1, spinning: false, ..SessionSettings::default() };
+    let mut session = Session::from_model(graph.model(), &settings).expect("a session");
+    let gradient = graph.parameters()[0].gradient.clone();
+    let fed = [
+        ("rewards.weight", plaudit::runtime::View::from(&inputs[0])),
+        ("absent", plaudit::runtime::View::from(&inputs[1])),
+        ("good", plaudit::runtime::View::from(&inputs[2])),
+    ];
+    let outputs = session.run_views(&fed).expect("a run");
+    let values =
+        |name: &str| outputs.get(name).and_then(|view| view.values::<f32>().map(<[f32]>::to_vec)).expect("an output");
+    assert_close("loss", &values("loss"), &[golden.loss]);
+    assert_close("gradient", &values(&gradient), &golden.gradient);
+}

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use super::{judge, observe};
+use super::{Observation, judge, observe};
 use crate::{miniature::grammar::Scene, random::Random};
 
 /// One person's answer.
@@ -47,8 +47,12 @@ impl Rater {
     /// # Panics
     /// If the picture is not 64×64.
     pub fn vote(&mut self, picture: &RgbImage, asked: &Scene) -> Vote {
-        let seen = observe(picture);
-        let verdict = judge(&seen, asked);
+        self.vote_on(&observe(picture), asked)
+    }
+
+    /// As [`Self::vote`], of a picture that was looked at already.
+    pub fn vote_on(&mut self, seen: &Observation, asked: &Scene) -> Vote {
+        let verdict = judge(seen, asked);
         let close = verdict.object && verdict.colour && verdict.background;
         let near = close && seen.things.len().abs_diff(usize::from(asked.number())) == 1;
         // All three are drawn every time, so that one setting does not shift what another does.
