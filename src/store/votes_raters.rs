@@ -35,6 +35,8 @@ pub struct Candidate {
 }
 
 type CandidateRow = (String, String, String);
+/// Rating, dwell, gold, margin and number of others.
+type LookRow = (String, Option<i64>, Option<String>, i64, i64);
 
 fn candidate((image, owner, parameters): CandidateRow) -> anyhow::Result<Candidate> {
     let parameters: serde_json::Value = serde_json::from_str(&parameters)?;
@@ -152,13 +154,13 @@ impl Store {
              FROM (SELECT image, rating, dwell_ms FROM votes WHERE owner = $1 AND rater = $2 AND rating <> 'clear' \
              ORDER BY sequence DESC LIMIT $3) AS v JOIN feedback_images f ON f.image = v.image"
         );
-        let rows: Vec<(String, Option<i64>, Option<String>, i64, i64)> = query_as(sqlx::AssertSqlSafe(sql))
+        let rows: Vec<LookRow> = query_as(sqlx::AssertSqlSafe(sql))
             .bind(owner.as_str())
             .bind(rater.as_str())
             .bind(REVIEWED)
             .fetch_all(&self.database().readers)
             .await?;
-        let read = |(rating, dwell, gold, margin, others): (String, Option<i64>, Option<String>, i64, i64)| {
+        let read = |(rating, dwell, gold, margin, others): LookRow| {
             let gold = gold.as_deref().map(parsed).transpose()?;
             let dwell_ms = dwell.map(u32::try_from).transpose()?;
             Ok(Look { rating: parsed(&rating)?, dwell_ms, gold, margin, others })
