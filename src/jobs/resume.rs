@@ -25,27 +25,37 @@ const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 impl Jobs {
     /// Takes over the jobs whose server is no more. Kept ones go on, the oldest first; nobody waits for the others any more.
     pub(super) async fn resume(&self) -> anyhow::Result<()> {
+        let mut failed = None;
         for record in self.inner.store.claim_jobs().await? {
-            if !record.keep {
-                self.inner.metrics.cancelled_total.with_label_values(&["shutdown"]).inc();
-                self.end(&record, JobState::Cancelled, None).await?;
-                continue;
-            }
-            if record.attempts >= self.inner.settings.max_attempts {
-                tracing::error!(job = %record.id, attempts = record.attempts, "a job is not resumed any more");
-                let failure = JobFailure::attempts_exhausted(record.attempts);
-                self.end(&record, JobState::Failed, Some(failure)).await?;
-                continue;
-            }
-            match self.read(&record).await {
-                Ok(submission) => self.restart(&record, submission).await?,
-                Err(error) => {
-                    let failure = JobFailure::internal(record.id, format!("it cannot be resumed: {error:#}"));
-                    self.end(&record, JobState::Failed, Some(failure)).await?;
+            if let Err(error) = self.take_up(&record).await {
+                tracing::error!(job = %record.id, "a job cannot be taken over now: {error:#}");
+                // For the next look, or for another server.
+                if let Err(error) = self.inner.store.disown(record.id).await {
+                    tracing::error!(job = %record.id, "it waits for the next start: {error:#}");
                 }
+                failed = failed.or(Some(error));
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn take_up(&self, record: &JobRecord) -> anyhow::Result<()> {
+        if !record.keep {
+            self.inner.metrics.cancelled_total.with_label_values(&["shutdown"]).inc();
+            return self.end(record, JobState::Cancelled, None).await;
+        }
+        if record.attempts >= self.inner.settings.max_attempts {
+            tracing::error!(job = %record.id, attempts = record.attempts, "a job is not resumed any more");
+            let failure = JobFailure::attempts_exhausted(record.attempts);
+            return self.end(record, JobState::Failed, Some(failure)).await;
+        }
+        match self.read(record).await {
+            Ok(submission) => self.restart(record, submission).await,
+            Err(error) => {
+                let failure = JobFailure::internal(record.id, format!("it cannot be resumed: {error:#}"));
+                self.end(record, JobState::Failed, Some(failure)).await
+            }
+        }
     }
 
     async fn read(&self, record: &JobRecord) -> anyhow::Result<Submission> {

@@ -81,6 +81,19 @@ impl Store {
         rows.into_iter().map(JobRecord::try_from).collect()
     }
 
+    /// Gives back a job that was claimed and cannot be drawn now.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn disown(&self, id: JobId) -> anyhow::Result<()> {
+        query("UPDATE jobs SET server = NULL WHERE id = $1 AND server = $2 AND finished IS NULL")
+            .bind(id.to_string())
+            .bind(self.server())
+            .execute(&self.database().writer)
+            .await?;
+        Ok(())
+    }
+
     /// Whether a job without an end is being drawn by another server.
     ///
     /// # Errors

@@ -60,8 +60,8 @@ impl Store {
 /// Bytes that pictures take, those that jobs start from too.
 pub(super) async fn used_bytes(database: &Database) -> anyhow::Result<u64> {
     let bytes: i64 = query_scalar(
-        "SELECT CAST((SELECT COALESCE(SUM(bytes), 0) FROM images) + (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs) \
-         AS BIGINT)",
+        "SELECT CAST((SELECT COALESCE(SUM(bytes), 0) FROM images) + (SELECT COALESCE(SUM(start_bytes), 0) FROM jobs \
+         WHERE start_bytes > 0) AS BIGINT)",
     )
     .fetch_one(&database.readers)
     .await?;

@@ -154,14 +154,16 @@ impl Store {
     async fn write_restart(&self, id: JobId, last_sequence: u64) -> anyhow::Result<()> {
         let _alone = self.blobs_may_go().await;
         let mut transaction = self.database().begin().await?;
+        let restarted =
+            query("UPDATE jobs SET last_sequence = $1, attempts = attempts + 1 WHERE id = $2 AND server = $3")
+                .bind(last_sequence as i64)
+                .bind(id.to_string())
+                .bind(self.server())
+                .execute(&mut transaction)
+                .await?;
+        anyhow::ensure!(restarted > 0, "the job {id} is another server's now, or nobody's");
         let mut gone = Gone::default();
         gone.images_of(&id.to_string(), &mut transaction).await?;
-        query("UPDATE jobs SET last_sequence = $1, attempts = attempts + 1 WHERE id = $2 AND server = $3")
-            .bind(last_sequence as i64)
-            .bind(id.to_string())
-            .bind(self.server())
-            .execute(&mut transaction)
-            .await?;
         transaction.commit().await?;
         self.forget(gone).await
     }

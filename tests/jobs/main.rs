@@ -545,12 +545,12 @@ async fn pictures_that_kept_jobs_start_from_take_room() -> Result<()> {
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), JobSettings::default()).await?;
     let listener = server.jobs.submit(from_picture()).await?;
-    let taken = server.store.used_bytes();
+    let taken = server.store.used_bytes().await?;
     assert!(taken > 0 && server.store.pinned_bytes().await? == taken, "{taken}");
     server.jobs.cancel(&alice(), listener.id).await?;
     assert_eq!(server.store.pinned_bytes().await?, 0, "now it can leave");
     server.store.sweep(0, 0).await?;
-    assert_eq!(server.store.used_bytes(), 0);
+    assert_eq!(server.store.used_bytes().await?, 0);
 
     let data = tempfile::tempdir()?;
     let server = Server::start(data.path(), JobSettings { quota: taken - 1, ..JobSettings::default() }).await?;

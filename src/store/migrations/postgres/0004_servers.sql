@@ -14,3 +14,6 @@ CREATE TABLE facts (
     name TEXT PRIMARY KEY,
     value BYTEA NOT NULL
 );
+
+-- How much room the pictures take that jobs start from.
+CREATE INDEX jobs_start_bytes ON jobs (start_bytes) WHERE start_bytes > 0;
