@@ -155,11 +155,22 @@ impl<'c> From<&'c mut Transaction> for On<'c> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lock {
     /// Who adds to the event log.
-    Events = 0x706c_6175_6469_0001,
+    Events,
     /// Blobs: shared by who adds rows that name them, exclusive for who removes some.
-    Blobs = 0x706c_6175_6469_0002,
+    Blobs,
     /// Who removes jobs.
-    Sweep = 0x706c_6175_6469_0003,
+    Sweep,
+}
+
+impl Lock {
+    /// The number of PostgreSQL's advisory lock.
+    fn number(self) -> i64 {
+        match self {
+            Self::Events => 0x706c_6175_6469_0001,
+            Self::Blobs => 0x706c_6175_6469_0002,
+            Self::Sweep => 0x706c_6175_6469_0003,
+        }
+    }
 }
 
 impl Transaction {
@@ -176,7 +187,7 @@ impl Transaction {
     async fn advise(&mut self, sql: &'static str, lock: Lock) -> sqlx::Result<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(_) => query(sql).bind(lock as i64).execute(self).await.map(drop),
+            Self::Postgres(_) => query(sql).bind(lock.number()).execute(self).await.map(drop),
         }
     }
 

@@ -12,6 +12,9 @@ use super::{
     parquet, picture,
 };
 
+/// A row, where it stands, and its picture's bytes where the file of rows has them.
+type Read = (Place, Row, Option<Vec<u8>>);
+
 /// The most bytes of `export.json`; it has a few hundred.
 const FACTS_BYTES: u64 = 1 << 20;
 
@@ -183,7 +186,7 @@ impl Entries<'_> {
         Some(opened.map(|rows| self.rows = rows))
     }
 
-    fn step(&mut self) -> Option<Result<(Place, Row, Option<Vec<u8>>), DatasetError>> {
+    fn step(&mut self) -> Option<Result<Read, DatasetError>> {
         loop {
             let found = match &mut self.rows {
                 Source::Nothing => None,
