@@ -10,7 +10,7 @@ use prometheus::{Encoder, TextEncoder};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ApiError, Code, refusals::ProbeErrors};
+use super::{ApiError, Code, generation::Judge, refusals::ProbeErrors};
 use crate::{app::State, engine::Refusal};
 
 /// That the process answers.
@@ -107,6 +107,10 @@ pub(crate) struct Info {
     device: String,
     /// Pictures of a request at most
     max_pictures: u32,
+    /// Candidates of one request at most; 1 where nothing can tell which is best
+    max_candidates: u32,
+    /// `name@hash` of what judges pictures
+    reward_version: Option<String>,
     /// Steps of a picture at most
     max_steps: u32,
     /// Guidance scale of requests that name none
@@ -131,6 +135,8 @@ pub(crate) async fn info(state: web::Data<State>) -> Json<Info> {
         model_version: state.rules.model.version.clone(),
         device: state.device.to_string(),
         max_pictures: state.rules.max_pictures,
+        max_candidates: if state.rules.judge == Judge::Nothing { 1 } else { state.rules.best_of.max },
+        reward_version: state.scorer.as_ref().and_then(|scorer| scorer.reward_version()).map(str::to_owned),
         max_steps: state.rules.max_steps,
         guidance_scale: state.rules.model.guidance,
         waiting: load.waiting,

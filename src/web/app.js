@@ -406,7 +406,7 @@ function showExamples() {
   $("examples").append(...EXAMPLES.map((text) => chip(text, () => text)), chip("Another idea", idea));
 }
 
-const FIELDS = ["prompt", "n", "negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "size", "seed"];
+const FIELDS = ["prompt", "n", "best_of", "negative_prompt", "num_inference_steps", "guidance_scale", "scheduler", "size", "seed"];
 
 function fillForm(values) {
   for (const name of FIELDS) if (values[name] !== undefined && values[name] !== null) form.elements[name].value = values[name];
@@ -414,7 +414,7 @@ function fillForm(values) {
 }
 
 function showValues() {
-  for (const id of ["n", "steps", "guidance"]) $(`${id}-value`).textContent = $(id).value;
+  for (const id of ["n", "steps", "guidance", "best-of"]) $(`${id}-value`).textContent = $(id).value;
 }
 
 function request() {
@@ -423,6 +423,7 @@ function request() {
   // Somebody looks at this page: as a job alone it would take what others leave.
   const asked = { prompt: of("prompt").trim(), response_format: "url", partial_images: PREVIEWS, priority: "interactive" };
   for (const name of ["n", "num_inference_steps", "guidance_scale", "seed"]) asked[name] = Number(of(name));
+  if (Number(of("best_of")) > asked.n) asked.best_of = Number(of("best_of"));
   for (const name of ["negative_prompt", "scheduler", "size"]) if (of(name).trim()) asked[name] = of(name).trim();
   return asked;
 }
@@ -478,6 +479,9 @@ async function showModel() {
   $("model").textContent = `${info.model_version} on ${info.device}`;
   $("n").max = info.max_pictures;
   $("steps").max = info.max_steps;
+  $("best-of").max = info.max_candidates;
+  $("best-of-field").hidden = info.max_candidates === 1;
+  if (read("plaudit.form", {}).best_of) $("best-of").value = read("plaudit.form", {}).best_of;
   if (read("plaudit.form", {}).guidance_scale === undefined) $("guidance").value = info.guidance_scale;
   showValues();
   const model = (await get("/v1/models")).data[0];
