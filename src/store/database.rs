@@ -153,6 +153,7 @@ impl<'c> From<&'c mut Transaction> for On<'c> {
 /// What transactions of several servers wait for each other about, until they end. The numbers are PostgreSQL's advisory
 /// locks; all of one database's servers know them, so they never change.
 #[derive(Debug, Clone, Copy)]
+#[repr(i64)]
 pub(super) enum Lock {
     /// Who adds to the event log.
     Events,

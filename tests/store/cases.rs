@@ -197,3 +197,48 @@ pub(crate) async fn a_job_of_the_start_before_is_taken_over_once(place: Place) -
     assert_eq!(job.state, JobState::Completed);
     Ok(())
 }
+
+pub(crate) async fn votes_count_once_and_keep_their_pictures(place: Place) -> Result<()> {
+    let store = place.open().await?;
+    let content = Bytes::from_static(b"voted on");
+    let (_, picture) = drawn(&store, &content, now(), now() + HOUR).await?;
+    let rater: Rater = "r1".parse().expect("a rater");
+    let vote = |rating| NewFeedback {
+        image: picture,
+        owner: alice(),
+        rater: rater.clone(),
+        viewing: Viewing { dwell_ms: Some(900), ..Viewing::default() },
+        act: Act::Vote { rating, reasons: vec!["sharp".into()], comment: None },
+        via: "key",
+    };
+    let ballot = |key: &str, rating| Ballot {
+        items: vec![vote(rating)],
+        once: Some(Once { scope: "alice".into(), key: key.into(), digest: "0".into() }),
+        quota: ROOMY,
+    };
+    // The same ballot sixteen times at once, then another mind.
+    let casts = futures_util::future::join_all((0..16).map(|_| store.cast(ballot("a", Rating::Up)))).await;
+    let casts: Vec<_> = casts.into_iter().collect::<Result<_, _>>()?;
+    assert_eq!(casts.iter().filter(|cast| !cast.replayed).count(), 1);
+    assert!(casts.iter().all(|cast| cast.receipts == casts[0].receipts));
+    store.cast(ballot("b", Rating::Down)).await?;
+    let votes = store.list_votes(&alice(), &VoteFilter { images: vec![picture], ..VoteFilter::default() }, 9).await?;
+    assert_eq!(votes.iter().map(|vote| vote.rating).collect::<Vec<_>>(), [Rating::Down]);
+    assert_eq!(store.votes_after(0, 9).await?, votes);
+    assert_eq!(store.events(0, 9).await?.iter().filter(|event| event.kind == "vote").count(), 2);
+    let looks = store.looks(&alice(), &rater).await?;
+    assert_eq!((looks.len(), looks[0].dwell_ms, looks[0].others), (1, Some(900), 0));
+    assert!(store.set_quarantine(&alice(), &rater, Some(Reason::Dwell)).await?);
+    assert_eq!(store.votes_to_learn().await?, 0);
+    assert!(store.next_to_rate(&alice(), &rater).await?.is_none());
+    assert_eq!(store.raters_after(0, 9).await?.len(), 1);
+    assert!(store.set_gold(picture, Rating::Up).await?);
+    assert_eq!(store.list_gold(None, 9).await?, [(picture, Rating::Up)]);
+
+    store.sweep(now() + HOUR, ROOMY).await?;
+    assert_eq!(store.voted_bytes(picture).await?, Some((ImageFormat::Png, content)));
+    assert_eq!((store.image_bytes(picture).await?, place.blobs().await?), (None, 1));
+    store.forget_casts(now() + HOUR).await?;
+    assert_eq!(store.find_cast(&Once { scope: "alice".into(), key: "a".into(), digest: "0".into() }).await?, None);
+    Ok(())
+}

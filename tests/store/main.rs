@@ -18,9 +18,13 @@ use std::{
 use anyhow::Result;
 use bytes::Bytes;
 use plaudit::{
-    domain::{ImageId, JobId, KeyId, Owner, Role},
+    domain::{ImageId, JobId, KeyId, Owner, Rater, Rating, Role, Viewing},
+    feedback::Reason,
     jobs::{ImageFormat, JobState},
-    store::{Ending, Found, Full, ImageRecord, KeyTaken, NewEvent, NewJob, Store, StoreSettings, Swept, is_full},
+    store::{
+        Act, Ballot, Ending, Found, Full, ImageRecord, KeyTaken, NewEvent, NewFeedback, NewJob, Once, Store,
+        StoreSettings, Swept, VoteFilter, is_full,
+    },
 };
 use serde_json::json;
 
@@ -160,4 +164,5 @@ cases! {
     events_are_read_on_from_where_a_reader_was,
     an_upload_under_a_used_key_says_so,
     a_job_of_the_start_before_is_taken_over_once,
+    votes_count_once_and_keep_their_pictures,
 }
