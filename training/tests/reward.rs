@@ -112,7 +112,7 @@ fn votes_become_a_sealed_reward_and_a_stopped_training_the_same_one() {
     assert!(mean(&losses[50..]) < mean(&losses[..10]) - 0.02, "{losses:?}");
 
     let base = Pack::open(&pack()).unwrap();
-    let sealed = RewardPack::open(&whole.out, &base).unwrap();
+    let sealed = RewardPack::open(&whole.out, &base, &SessionSettings::default()).unwrap();
     assert_eq!(sealed.version(), version);
     let mut head = RewardHead::open(&sealed, &SessionSettings::default()).unwrap();
     let point = vec![1.0 / (head.width() as f32).sqrt(); head.width()];

@@ -47,16 +47,16 @@ pub(crate) struct Reward {
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Highest learning rate.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 5e-4)]
     rate: f32,
     /// AdamW's weight decay.
     #[arg(long, default_value_t = 0.1)]
     weight_decay: f32,
     /// Steps between looks at held-out votes, and between checkpoints.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     look_every: u64,
     /// Looks without gain after which a run ends.
-    #[arg(long, default_value_t = 12, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value_t = 15, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     patience: usize,
     /// Seed of the split and of the pack's own run.
     #[arg(long, default_value_t = 0)]
