@@ -69,7 +69,9 @@ mod tests {
                 for image in 0..100 {
                     let chosen = panel.raters(part, &image.to_string());
                     assert!(chosen.len() == 2 && chosen[0] != chosen[1], "{chosen:?}");
-                    chosen.iter().for_each(|&rater| drop(homes[rater].insert(part.crew())));
+                    for &rater in &chosen {
+                        homes[rater].insert(part.crew());
+                    }
                 }
             }
             assert!(homes.iter().all(|home| home.len() <= 1), "{homes:?}");
