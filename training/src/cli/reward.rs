@@ -28,8 +28,9 @@ pub(crate) struct Reward {
     /// Width of both hidden layers; 0 means 256 for embeddings narrower than 512, and the paper's 1,024 for others.
     #[arg(long, default_value_t = 0)]
     hidden: usize,
-    /// Feed the elementwise product of both embeddings beside them.
-    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    /// Feed the elementwise product of both embeddings beside them, and add its sum, CLIP's cosine, to the logit. Helped with a thousand
+    /// votes, and no more with seven thousand.
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set)]
     product: bool,
     /// Votes of a step.
     #[arg(long, default_value_t = 128, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
@@ -47,16 +48,16 @@ pub(crate) struct Reward {
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..))]
     steps: u64,
     /// Highest learning rate.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 2e-4)]
     rate: f32,
     /// AdamW's weight decay.
     #[arg(long, default_value_t = 0.1)]
     weight_decay: f32,
     /// Steps between looks at held-out votes, and between checkpoints.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     look_every: u64,
     /// Looks without gain after which a run ends.
-    #[arg(long, default_value_t = 12, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    #[arg(long, default_value_t = 25, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     patience: usize,
     /// Seed of the split and of the pack's own run.
     #[arg(long, default_value_t = 0)]

@@ -1,7 +1,7 @@
 //! Pictures and texts as points of the pack's frozen CLIP, computed once and kept.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     fs,
     path::{Path, PathBuf},
 };
@@ -201,13 +201,13 @@ impl Store {
             }
             let (chunk, last) = (next / CHUNK, next + 1 == names.len());
             next += 1;
-            if !chunks.contains_key(&chunk) {
+            if let Entry::Vacant(vacant) = chunks.entry(chunk) {
                 pictures.push(entry.picture(&DatasetLimits::default())?);
                 if last || next.is_multiple_of(CHUNK) {
                     let points = embed(clip, &std::mem::take(&mut pictures))?;
                     let names = &names[chunk * CHUNK..next];
                     write(&self.path(names), names.len(), &points)?;
-                    chunks.insert(chunk, points);
+                    vacant.insert(points);
                 }
             }
             bar.set_position(next as u64);

@@ -51,11 +51,14 @@ impl Set {
     }
 }
 
+/// Raw scores of pairs (picture, text) by their numbers.
+pub(super) type Score<'a> = Box<dyn Fn(&[(usize, usize)]) -> Result<Vec<f64>, RewardError> + 'a>;
+
 /// A scorer under measurement.
 pub(super) struct Scorer<'a> {
     pub(super) name: &'static str,
     /// One for each seed: raw scores of pairs (picture, text).
-    pub(super) raw: Vec<Box<dyn Fn(&[(usize, usize)]) -> Result<Vec<f64>, RewardError> + 'a>>,
+    pub(super) raw: Vec<Score<'a>>,
     /// The seeds' calibrations.
     pub(super) calibrations: Vec<Calibration>,
 }
@@ -93,11 +96,14 @@ struct Scores {
     top1: Vec<f64>,
 }
 
+/// Calibrated scores beside the truth, one list for each seed.
+pub(super) type BySeed = Vec<Vec<Scored>>;
+
 /// Rows of a scorer, and its scores for the figures that compare scorers.
 pub(super) struct Measured {
     pub(super) rows: Vec<Row>,
     /// Against truth, per seed, by set.
-    pub(super) truth: Vec<(Set, Vec<Vec<Scored>>)>,
+    pub(super) truth: Vec<(Set, BySeed)>,
     /// Reliability of the first seed on both sets, before and after.
     pub(super) reliability: [Vec<Bin>; 2],
 }

@@ -12,7 +12,9 @@ use plaudit_onnx::Tensor;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::{HeadShape, Objective, RewardError, data::Data, embed::Embedded, head::ABSENT, score, split::Split};
+use super::{
+    Calibration, HeadShape, Objective, RewardError, data::Data, embed::Embedded, head::ABSENT, score, split::Split,
+};
 use crate::{
     collect::Part,
     init,
@@ -149,11 +151,13 @@ fn begin(bench: &Bench<'_>, recipe: &Recipe, folder: &Path) -> Result<(), Reward
     fs::write(&path, text).map_err(RewardError::io("write", &path))
 }
 
-/// Brier score of held-out raters' votes on held-out prompts.
+/// Brier score of held-out raters' votes on held-out prompts, after a calibration of two numbers: what is told apart counts, not the level of
+/// the raw reward. Prompt classification moves that level (it rewards spread), and the calibration moves it back.
 fn validation(bench: &Bench<'_>, recipe: &Recipe, weights: &IndexMap<String, Tensor>) -> Result<f64, RewardError> {
     let votes = bench.split.votes(Part::Validation);
     let raw = score::raw(&recipe.shape, weights, bench.embedded, &bench.pairs(votes))?;
-    Ok(brier(&bench.scored(votes, &raw)))
+    let scored = bench.scored(votes, &raw);
+    Ok(brier(&Calibration::platt(&scored).applied(&scored)))
 }
 
 /// `validation.jsonl` and the best weights so far.

@@ -22,6 +22,11 @@ pub(super) const ABSENT: f32 = -1e4;
 const LEAST_WEIGHT: f32 = 1e-6;
 const LAYERS: [&str; 3] = ["hidden1", "hidden2", "score"];
 
+/// The weight that CLIP's own score, the cosine, adds to the logit by.
+const COSINE: &str = "cosine.weight";
+/// Where it starts: cosines of right and wrong pictures differ by about a tenth, so that the untrained reward already ranks as CLIP does.
+const COSINE_START: f32 = 10.0;
+
 /// The network's sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadShape {
@@ -29,7 +34,7 @@ pub struct HeadShape {
     pub width: usize,
     /// Width of both hidden layers.
     pub hidden: usize,
-    /// Whether the elementwise product of both embeddings is fed beside them.
+    /// Whether the elementwise product of both embeddings is fed beside them, and its sum, CLIP's cosine, added to the logit.
     pub product: bool,
 }
 
@@ -63,12 +68,17 @@ impl HeadShape {
             };
             [draw("weight", vec![from, to]), draw("bias", vec![to])]
         };
-        LAYERS.into_iter().zip(sizes).flat_map(layer).collect()
+        let mut weights: IndexMap<String, Tensor> = LAYERS.into_iter().zip(sizes).flat_map(layer).collect();
+        if self.product {
+            weights.insert(COSINE.to_owned(), Tensor::f32(&[1], &[COSINE_START]));
+        }
+        weights
     }
 
     /// The logit of the reward, `[rows, 1]`, of normalised embeddings `[rows, width]` each.
     ///
-    /// `z = W₃ relu(W₂ relu(W₁ x))`, `x = (√w·v, √w·t)` or `(√w·v, √w·t, w·v∘t)` for width w: factors that give every element a mean square of about 1.
+    /// `z = W₃ relu(W₂ relu(W₁ x))`, `x = (√w·v, √w·t)`; with products `x = (√w·v, √w·t, w·v∘t)` and `z + g·(v·t)`. The factors of the width w
+    /// give every element a mean square of about 1.
     fn logit(&self, image: &Expr, text: &Expr, weights: &IndexMap<String, Tensor>) -> Expr {
         let b = image.builder();
         let (root, width) = ((self.width as f32).sqrt(), self.width as f32);
@@ -86,7 +96,11 @@ impl HeadShape {
         let x = b.concat(&parts, -1);
         let x = layer(&x, LAYERS[0]).relu();
         let x = layer(&x, LAYERS[1]).relu();
-        layer(&x, LAYERS[2])
+        let z = layer(&x, LAYERS[2]);
+        if !self.product {
+            return z;
+        }
+        z + (image * text).sum(&[-1], true) * b.weight(COSINE, weights[COSINE].clone())
     }
 
     /// The graph that is trained.

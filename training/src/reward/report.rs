@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Calibration, Recipe, RewardError, Training, Variant,
-    evaluate::{self, Measured, Row, Scorer, Set},
+    evaluate::{self, BySeed, Measured, Row, Score, Scorer, Set},
     fit::Bench,
     plot, score, table,
     variant::{Head, Trained},
@@ -100,7 +100,7 @@ fn name(trained: &Trained) -> &'static str {
 }
 
 fn scorer<'a>(bench: &'a Bench<'_>, trained: &'a Trained) -> Scorer<'a> {
-    let raw = |head: &'a Head| -> Box<dyn Fn(&[(usize, usize)]) -> Result<Vec<f64>, RewardError> + 'a> {
+    let raw = |head: &'a Head| -> Score<'a> {
         Box::new(move |pairs| score::raw(&head.recipe.shape, &head.fitted.weights, bench.embedded, pairs))
     };
     let calibrations = trained.heads.iter().map(|head| head.calibration.clone()).collect();
@@ -121,7 +121,7 @@ fn gains(measured: &[(&'static str, Measured)]) -> Vec<Gain> {
     let Some((_, reward)) = measured.first() else { return Vec::new() };
     let over = |(over, other): &(&'static str, Measured)| {
         let pairs = reward.truth.iter().zip(&other.truth);
-        let gain = |((set, one), (_, other)): (&(Set, Vec<Vec<_>>), &(Set, Vec<Vec<_>>))| {
+        let gain = |((set, one), (_, other)): (&(Set, BySeed), &(Set, BySeed))| {
             evaluate::gain(one, other).map(|within| Gain { set: *set, over, within })
         };
         pairs.filter_map(gain).collect::<Vec<_>>()
