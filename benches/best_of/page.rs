@@ -137,6 +137,9 @@ fn figure(report: &Report) -> Result<String> {
     Ok(text)
 }
 
+/// A name, a colour, and what is drawn of each point.
+type Line = (&'static str, RGBColor, fn(&Point) -> Mean);
+
 fn draw(report: &Report, text: &mut String) -> Result<(), Box<dyn std::error::Error>> {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -155,7 +158,7 @@ fn draw(report: &Report, text: &mut String) -> Result<(), Box<dyn std::error::Er
         .x_label_formatter(&|x| format!("{:.0}", x.exp2()))
         .draw()?;
     let at = |point: &Point| (point.n as f64).log2();
-    let lines: [(&str, RGBColor, fn(&Point) -> Mean); 2] = [
+    let lines: [Line; 2] = [
         ("chosen by reward", RGBColor(30, 90, 200), |point| point.by_reward),
         ("chosen by CLIP", RGBColor(200, 110, 30), |point| point.by_clip),
     ];
