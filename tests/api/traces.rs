@@ -48,7 +48,7 @@ async fn a_picture_leaves_a_span_for_each_stage_under_its_callers() {
     let mut stages: Vec<&Span> = spans.iter().filter(|span| span.parent_span_id == job.span_id).collect();
     stages.sort_by_key(|span| (span.end_time_unix_nano, span.start_time_unix_nano));
     let names: Vec<&str> = stages.iter().map(|span| span.name.as_str()).collect();
-    assert_eq!(names, ["text", "queue", "steps", "decode", "encode"]);
+    assert_eq!(names, ["text", "queue", "steps", "decode", "reward", "encode"]);
     for span in &stages {
         assert!(span.start_time_unix_nano < span.end_time_unix_nano, "{span:?}");
         // Two clocks are read, one after the other.

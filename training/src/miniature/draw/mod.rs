@@ -56,7 +56,8 @@ pub fn draw(scene: &Scene, seed: u64) -> Drawing {
 }
 
 /// As [`draw`], with any number of objects, whatever the scene says: none, or more than a prompt can ask for.
-/// With one seed, scenes that differ in object or colour alone have the same layout and background.
+/// With one seed, scenes that differ in colour alone have the same layout and background, and other objects stand in the same
+/// circles; their poses, and so what is drawn after them, are their own.
 pub fn draw_number(scene: &Scene, number: u8, seed: u64) -> Drawing {
     let mut random = Random::new(seed);
     let colour = scene.colour.unwrap_or_else(|| unsaid_colour(scene.object, &mut random));
