@@ -19,7 +19,7 @@ use actix_web::{
 use anyhow::{Context, ensure};
 
 use crate::{
-    api::{self, Decoders, Judge, Keys, Rates, Rules},
+    api::{self, Decoders, Keys, Rates, Rules},
     engine::Engine,
     feedback::{self, Tokens},
     jobs::Jobs,
@@ -239,15 +239,10 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     }
     let jobs =
         Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
-    let judge = match &scorer {
-        None => Judge::Nothing,
-        Some(scorer) if scorer.reward_version().is_none() => Judge::Clip,
-        Some(_) => Judge::Reward,
-    };
     Ok(State {
         tokens: Tokens::new(store.feedback_secret(), settings.feedback.token_ttl),
         rates: Rates::new(&settings.limits, &settings.feedback),
-        rules: Rules::new(engine.model(), &settings.limits, judge, &settings.best_of),
+        rules: Rules::new(engine.model(), &settings.limits, scorer.as_ref(), &settings.best_of),
         decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
         runtime: tokio::runtime::Handle::current(),

@@ -66,13 +66,17 @@ pub(super) fn bounded(document: &Document, rules: &Rules) -> serde_json::Result<
     }
     intervals(schemas);
     super::compat::bound(schemas, rules);
+    super::scoring::bound(schemas, rules);
+    super::feedback::bound(schemas);
     // A form, like a header, leaves out what it does not say.
     let fields = schemas["EditRequest"]["properties"].as_object_mut();
     fields.into_iter().flat_map(Map::values_mut).for_each(never_null);
     parameters(&mut value).for_each(never_null);
     value["paths"]["/"]["get"] = page();
-    value["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]["multipart/form-data"]["encoding"] =
-        json!({"image": {"contentType": "image/png, image/jpeg, image/webp"}});
+    for (path, file) in [("/v1/images/edits", "image"), ("/v1/score", "images")] {
+        value["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["encoding"] =
+            json!({file: {"contentType": "image/png, image/jpeg, image/webp"}});
+    }
     Ok(value)
 }
 

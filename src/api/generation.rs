@@ -13,6 +13,7 @@ use crate::{
     engine::{Class, ModelFacts, Order},
     jobs::{Choosing, ImageFormat, Pruning, Submission, optional},
     pipeline::{Request, Start, schedule::SchedulerKind},
+    scoring::Scorer,
     settings::{BestOfSettings, LimitSettings},
 };
 
@@ -50,6 +51,8 @@ pub(crate) struct Rules {
     /// Pixels.
     pub(crate) max_side: usize,
     pub(crate) judge: Judge,
+    /// Numbers of a point of CLIP's; 0 where there is none.
+    pub(crate) points: usize,
     pub(crate) best_of: BestOfSettings,
 }
 
@@ -64,8 +67,24 @@ pub(crate) enum Judge {
     Reward,
 }
 
+impl Judge {
+    fn of(scorer: Option<&Scorer>) -> Self {
+        match scorer {
+            None => Self::Nothing,
+            Some(scorer) if scorer.reward_version().is_none() => Self::Clip,
+            Some(_) => Self::Reward,
+        }
+    }
+}
+
 impl Rules {
-    pub(crate) fn new(model: &ModelFacts, limits: &LimitSettings, judge: Judge, best_of: &BestOfSettings) -> Self {
+    pub(crate) fn new(
+        model: &ModelFacts,
+        limits: &LimitSettings,
+        scorer: Option<&Scorer>,
+        best_of: &BestOfSettings,
+    ) -> Self {
+        let (judge, points) = (Judge::of(scorer), scorer.map_or(0, Scorer::width));
         let (width, height) = model.size;
         let twice = 2 * width.max(height);
         let max_side = if limits.max_side == 0 { twice } else { limits.max_side as usize };
@@ -75,6 +94,7 @@ impl Rules {
             max_steps: limits.max_steps,
             max_side,
             judge,
+            points,
             best_of: best_of.clone(),
         }
     }
@@ -360,7 +380,7 @@ mod tests {
             image_to_image: true,
         };
         let best_of = BestOfSettings { max: 16, ..BestOfSettings::default() };
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Reward, best_of }
+        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Reward, points: 8, best_of }
     }
 
     fn parse(value: Value) -> Result<Wanted, ApiError> {

@@ -40,7 +40,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub use caller::{Caller, Keys};
 pub use error::{ApiError, Code};
-pub(crate) use generation::{Judge, Rules};
+pub(crate) use generation::Rules;
 pub use rate::Rates;
 pub(crate) use uploads::Decoders;
 

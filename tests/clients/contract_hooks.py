@@ -28,11 +28,13 @@ files = {kind: st.builds(file, st.tuples(sides, sides), st.tuples(channels, chan
 for kind, strategy in files.items():
     # Binary, not bytes: schemathesis 4.32 breaks down where it keeps bytes of one request for another.
     schemathesis.openapi.media_type(f"image/{kind.lower()}", strategy.map(Binary))
-schemathesis.openapi.format("base64-picture", st.one_of(*files.values()).map(lambda picture: base64.b64encode(picture).decode()))
+coded = st.one_of(*files.values()).map(lambda picture: base64.b64encode(picture).decode())
+schemathesis.openapi.format("base64-picture", coded)
+schemathesis.openapi.format("data-uri-picture", coded.map("data:image/png;base64,{}".format))
 
 
-# A picture that is there, for the first who asks for one.
-unseen = [os.environ["PLAUDIT_PICTURE"]]
+# A picture that is there, for the first of each operation that asks for one.
+unseen = {operation: [os.environ["PLAUDIT_PICTURE"]] for operation in ("GET /v1/images/{id}", "POST /v1/admin/gold")}
 
 
 @schemathesis.hook
@@ -41,14 +43,20 @@ def before_call(context, case, kwargs):
     cannot be met (504, as documented), and a file that is no picture. They get what a client would send."""
     positive = case.meta is not None and case.meta.generation.mode.is_positive
     if positive and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
-        image = case.body.get("image")
-        # A copied Binary has lost its data, and a name of a picture found elsewhere is no picture.
-        if "image" in case.body and not is_picture(getattr(image, "data", image)):
-            case.body["image"] = Binary(file((8, 8), (200, 100, 50), "PNG"))
-            # Private, of the version that requirements.txt names: every body with a file that a hook changed is a wrong one to it.
+        for name in {"image", "images"} & case.body.keys():
+            image = case.body[name]
+            # A copied Binary has lost its data, and a name of a picture found elsewhere is no picture.
+            if not is_picture(getattr(image, "data", image)):
+                case.body[name] = Binary(file((8, 8), (200, 100, 50), "PNG"))
+                # Private, of the version that requirements.txt names: every body with a file that a hook changed is a wrong one to it.
+                case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
+    if positive and unseen.get(case.operation.label):
+        picture = unseen[case.operation.label].pop()
+        if case.method == "GET":
+            case.path_parameters["id"] = picture
+        elif isinstance(case.body, dict):
+            case.body["image_id"] = picture
             case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
-    if positive and case.method == "GET" and case.operation.path == "/v1/images/{id}" and unseen:
-        case.path_parameters["id"] = unseen.pop()
     headers = case.headers or {}
     for name, value in list(headers.items()):
         if name.lower() == "idempotency-key" and re.fullmatch(r"[!-~]{1,255}", str(value)):

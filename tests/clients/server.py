@@ -23,7 +23,7 @@ KEY = re.compile(r"plaudit_[A-Za-z0-9_-]{20,}")
 ORDINARY = ["--limits-rate", "0"]
 STRICT = ["--limits-rate", "30", "--limits-burst", "2"]
 # Whatever fits these limits is drawn in a moment.
-SMALL = [*ORDINARY, "--limits-max-steps", "4", "--limits-max-pictures", "2", "--limits-max-side", "64"]
+SMALL = [*ORDINARY, "--limits-max-steps", "4", "--limits-max-pictures", "2", "--limits-max-side", "64", "--best-of-max", "4"]
 
 
 def free_port() -> int:
@@ -32,8 +32,8 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def make_key(binary: Path, data: Path) -> str:
-    command = [binary, "keys", "create", "--data", data, "clients"]
+def make_key(binary: Path, data: Path, role: str = "client") -> str:
+    command = [binary, "keys", "create", "--data", data, "--role", role, "clients"]
     made = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     found = KEY.search(made.stdout)
     if made.returncode or not found:
@@ -42,11 +42,11 @@ def make_key(binary: Path, data: Path) -> str:
 
 
 @contextlib.contextmanager
-def serving(binary: Path, *options: str, with_key: bool = True, data: Path | None = None):
+def serving(binary: Path, *options: str, with_key: bool = True, role: str = "client", data: Path | None = None):
     """The address and key of a server that is ready; its data directory is new and removed, unless one is given."""
     with tempfile.TemporaryDirectory() as folder:
         data = data or Path(folder) / "data"
-        key = make_key(binary, data) if with_key else ""
+        key = make_key(binary, data, role) if with_key else ""
         address = f"127.0.0.1:{free_port()}"
         log = (Path(folder) / "log").open("w+")
         command = [str(binary), "serve", "--listen", address, "--data", str(data), *options]
@@ -86,7 +86,9 @@ def main():
     given = {}
     with contextlib.ExitStack() as running:
         for name, options in servers.items():
-            url, key, _ = running.enter_context(serving(binary, *options))
+            # Operators' routes are operations too.
+            role = "admin" if options is SMALL else "client"
+            url, key, _ = running.enter_context(serving(binary, *options, role=role))
             given |= {f"PLAUDIT_{name}URL": url, f"PLAUDIT_{name}KEY": key}
         tests = subprocess.run([sys.executable, Path(__file__).with_name("run.py"), *sys.argv[2:]], env=os.environ | given, check=False)
     sys.exit(tests.returncode)

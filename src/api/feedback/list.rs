@@ -32,7 +32,7 @@ pub(crate) struct Page {
     #[param(pattern = "^img_[0-9a-f]{32}(,img_[0-9a-f]{32}){0,99}$")]
     image_id: Option<String>,
     /// Only this rater's
-    #[param(min_length = 1, max_length = 200)]
+    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,200}$")]
     rater: Option<String>,
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct Vote {
     #[schema(max_length = 2048)]
     token: Option<String>,
     /// Who votes. A key may name anybody on pictures that were made under it; a token's rater is the token's
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,200}$")]
     rater: Option<String>,
     /// Why, in words of the application's own
     #[schema(max_items = 8)]
@@ -84,7 +84,7 @@ pub(crate) struct Impression {
     #[schema(max_length = 2048)]
     token: Option<String>,
     /// To whom; as for votes
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,200}$")]
     rater: Option<String>,
     /// How
     context: Option<Context>,
@@ -212,7 +212,7 @@ impl StandingVote {
 #[allow(dead_code)] // read field by field
 pub(crate) struct NextRequest {
     /// Who is to rate; a key may name anybody
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,200}$")]
     rater: Option<String>,
 }
 

@@ -42,6 +42,7 @@ macro_rules! requests {
                 partial_images: Option<u32>,
                 /// Whom the pictures are for, as OpenAI names it; `rater` wins
                 #[schema(max_length = 200)]
+                #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{0,200}$")]
                 user: Option<String>,
                 /// The model's name; its version is taken too
                 #[schema(value_type = Option<ModelName>)]
@@ -65,6 +66,7 @@ macro_rules! requests {
                 keep: Option<bool>,
                 /// Whom the pictures are for
                 #[schema(max_length = 200)]
+                #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{0,200}$")]
                 rater: Option<String>,
                 /// `bulk` takes what is left; by default jobs are `bulk` and what is waited for is `interactive`
                 #[schema(value_type = Option<ClassName>)]

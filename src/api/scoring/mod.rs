@@ -7,11 +7,31 @@ mod pictures;
 pub(super) mod rerank;
 pub(super) mod score;
 
-use super::{ApiError, Code, generation::LONGEST_PROMPT};
+use serde_json::Value;
+
+use super::{ApiError, Code, Rules, generation::LONGEST_PROMPT};
 use crate::{
     app::State,
     scoring::{ScoreError, Scorer},
 };
+
+/// Entries at most where settings say nothing else; the document tells no server's own.
+const DEFAULT_MOST: usize = 64;
+
+/// What the derive cannot tell of the requests.
+pub(super) fn bound(schemas: &mut Value, rules: &Rules) {
+    let dimensions = &mut schemas["EmbeddingRequest"]["properties"]["dimensions"];
+    (dimensions["minimum"], dimensions["maximum"]) = (rules.points.into(), rules.points.into());
+    let many = &mut schemas["EmbeddingInput"]["oneOf"][1];
+    (many["minItems"], many["maxItems"]) = (1.into(), DEFAULT_MOST.into());
+    // The derive does not say so of a variant.
+    for source in schemas["PictureSource"]["oneOf"].as_array_mut().into_iter().flatten() {
+        source["additionalProperties"] = false.into();
+    }
+    let texts = &mut schemas["RerankText"]["oneOf"];
+    texts[0]["pattern"] = "^img_[0-9a-f]{32}$".into();
+    texts[1]["format"] = "data-uri-picture".into();
+}
 
 /// What scores, if the pack can and the server takes work.
 fn scorer(state: &State) -> Result<&Scorer, ApiError> {

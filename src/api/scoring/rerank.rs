@@ -27,7 +27,7 @@ pub(crate) struct RerankRequest {
     #[schema(max_length = 32_000, example = "two blue stars on the beach")]
     query: String,
     /// Pictures, each a data URI or the id of one of your own
-    #[schema(min_items = 1, max_items = 64)]
+    #[schema(min_items = 1, max_items = 64, value_type = Vec<RerankText>)]
     texts: Vec<String>,
     /// Answer each picture's text too
     return_text: Option<bool>,
@@ -35,6 +35,17 @@ pub(crate) struct RerankRequest {
     raw_scores: Option<bool>,
     /// Taken, without effect
     truncate: Option<bool>,
+}
+
+/// A picture: a data URI, or the id of one of your own.
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // read by the derive only
+pub(crate) enum RerankText {
+    /// One of your own
+    Drawn(String),
+    /// `data:image/png;base64,…`, or JPEG or WebP
+    Data(String),
 }
 
 /// A picture's place.

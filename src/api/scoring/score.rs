@@ -41,12 +41,12 @@ pub(crate) struct ScoreRequest {
 #[derive(Debug, ToSchema)]
 #[allow(dead_code)] // read by the derive only
 pub(crate) struct ScoreForm {
-    /// What the pictures may show, a part each
-    #[schema(min_items = 1, max_items = 64)]
-    prompts: Vec<String>,
-    /// PNG, JPEG or WebP files, a part each
-    #[schema(min_items = 1, max_items = 64, value_type = Vec<String>, format = Binary)]
-    images: Vec<Vec<u8>>,
+    /// What the pictures may show; more of them in more parts of this name
+    #[schema(max_length = 32_000)]
+    prompts: String,
+    /// A PNG, JPEG or WebP file; more of them in more parts of this name
+    #[schema(value_type = String, format = Binary)]
+    images: Vec<u8>,
 }
 
 /// A picture: its file in base64, or the id of one of your own that was drawn here. Addresses are never fetched.
@@ -57,6 +57,7 @@ pub(crate) enum PictureSource {
     /// The file
     File {
         /// PNG, JPEG or WebP
+        #[schema(format = "base64-picture")]
         b64_json: String,
     },
     /// One of your own
