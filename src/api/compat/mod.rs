@@ -39,6 +39,9 @@ pub(super) fn bound(schemas: &mut Value, rules: &Rules) {
         schemas[request]["properties"]["steps"]["maximum"] = rules.max_steps.into();
     }
     schemas["HuggingFaceParameters"]["properties"]["num_inference_steps"]["maximum"] = rules.max_steps.into();
+    for request in ["TextToImage", "ImageToImage", "HuggingFaceParameters"] {
+        schemas[request]["properties"]["best_of"]["maximum"] = rules.best_of.max.into();
+    }
     // Clients send an empty name for any sampler; utoipa names no variant so.
     schemas["SamplerName"]["enum"].as_array_mut().into_iter().for_each(|names| names.push("".into()));
 }

@@ -7,7 +7,7 @@ mod pictures;
 pub(super) mod rerank;
 pub(super) mod score;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ApiError, Code, Rules, generation::LONGEST_PROMPT};
 use crate::{
@@ -28,6 +28,11 @@ pub(super) fn bound(schemas: &mut Value, rules: &Rules) {
     for source in schemas["PictureSource"]["oneOf"].as_array_mut().into_iter().flatten() {
         source["additionalProperties"] = false.into();
     }
+    // One part or many: both are forms.
+    let prompts = &mut schemas["ScoreForm"]["properties"]["prompts"];
+    let (one, most) = (json!({"type": "string", "maxLength": LONGEST_PROMPT}), DEFAULT_MOST);
+    let many = json!({"type": "array", "items": one, "minItems": 1, "maxItems": most});
+    *prompts = json!({"description": prompts["description"], "anyOf": [one, many]});
     let texts = &mut schemas["RerankText"]["oneOf"];
     texts[0]["pattern"] = "^img_[0-9a-f]{32}$".into();
     texts[1]["format"] = "data-uri-picture".into();

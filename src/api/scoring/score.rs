@@ -38,7 +38,8 @@ pub(crate) struct ScoreRequest {
 }
 
 /// The same as a form: a part for each.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code)] // read by the derive only
 pub(crate) struct ScoreForm {
     /// What the pictures may show; more of them in more parts of this name
