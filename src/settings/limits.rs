@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
-    /// Generations a minute of one key or session; 0: any number
+    /// Generations, and requests that score or embed, a minute of one key or session; 0: any number
     #[arg(
         id = "limits.rate",
         long = "limits-rate",

@@ -190,3 +190,16 @@ async fn scores_are_counted() {
     assert_eq!(app.metric("plaudit_scoring_rows_sum").await, 2.0);
     assert_eq!(app.metric("plaudit_scoring_waiting").await, 0.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scoring_counts_against_the_callers_rate() {
+    let app = TestApp::with(&["--limits-rate", "1", "--limits-burst", "2"]).await;
+    let body = json!({"input": "a star"});
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        let answer =
+            app.as_owner("greedy", Method::POST, "/v1/embeddings").json(&body).send().await.expect("an answer");
+        answers.push((answer.status().as_u16(), answer.headers().contains_key("retry-after")));
+    }
+    assert_eq!(answers, [(200, false), (200, false), (429, true)]);
+}

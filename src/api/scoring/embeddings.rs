@@ -157,7 +157,7 @@ pub(crate) async fn embeddings(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<Json<Embeddings>, ApiError> {
-    let scorer = scorer(&state)?;
+    let scorer = scorer(&state, &caller)?;
     let (server, limits) = (&state.settings.server, &state.settings.scoring);
     let values = body::json_object(&request, payload, limits.max_body, server.body_timeout()).await?;
     let Wanted { texts, pictures, places, encoding } = read(Fields::json(values), &state, scorer)?;

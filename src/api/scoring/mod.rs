@@ -9,7 +9,7 @@ pub(super) mod score;
 
 use serde_json::{Value, json};
 
-use super::{ApiError, Code, Rules, generation::LONGEST_PROMPT};
+use super::{ApiError, Code, Rules, caller::Caller, generation::LONGEST_PROMPT};
 use crate::{
     app::State,
     scoring::{ScoreError, Scorer},
@@ -38,11 +38,14 @@ pub(super) fn bound(schemas: &mut Value, rules: &Rules) {
     texts[1]["format"] = "data-uri-picture".into();
 }
 
-/// What scores, if the pack can and the server takes work.
-fn scorer(state: &State) -> Result<&Scorer, ApiError> {
+/// What scores, if the pack can, the server takes work and the caller may ask so often: its rate is that of its generations.
+fn scorer<'a>(state: &'a State, caller: &Caller) -> Result<&'a Scorer, ApiError> {
     if state.is_draining() {
         return Err(ApiError::draining());
     }
+    state.rates.count(&caller.client).inspect_err(|_| {
+        state.metrics.rejected_total.with_label_values(&["rate_limited"]).inc();
+    })?;
     let none = || {
         let message = format!("{} has no CLIP: it cannot score or embed anything", state.rules.model.name);
         ApiError::new(Code::ModelNotFound, message).at("model")

@@ -76,7 +76,7 @@ pub(crate) async fn rerank(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<Json<Vec<Ranked>>, ApiError> {
-    let scorer = scorer(&state)?;
+    let scorer = scorer(&state, &caller)?;
     let (server, limits) = (&state.settings.server, &state.settings.scoring);
     let values = body::json_object(&request, payload, limits.max_body, server.body_timeout()).await?;
     let mut fields = Fields::json(values);

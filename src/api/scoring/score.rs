@@ -119,7 +119,7 @@ pub(crate) async fn score(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<Json<Scores>, ApiError> {
-    let scorer = scorer(&state)?;
+    let scorer = scorer(&state, &caller)?;
     let (prompts, pictures) = read(&request, payload, &state).await?;
     let pixels = prepare(&state, scorer, &caller, "images", pictures).await?;
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
