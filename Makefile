@@ -24,7 +24,7 @@ clients: setup ## The openai, huggingface_hub and webuiapi clients and schemathe
 	@bash scripts/clients.sh
 
 browser: setup ## The page in headless Chromium (needs Chromium and Node.js)
-	@cargo build --quiet --bin plaudit
+	@cargo build --quiet --workspace --bin plaudit
 	@bash tests/browser/run.sh
 
 slow: setup ## SD v1.5's exact shape, random weights: 24 GiB of memory, 15 GB of disk, Python with requirements-dev.txt

@@ -27,5 +27,5 @@ if [ $# -gt 0 ]; then
   PLAUDIT_URL=$1 exec "$python" tests/clients/run.py "${clients[@]}"
 fi
 binary=${PLAUDIT:-target/debug/plaudit}
-[ -n "${PLAUDIT:-}" ] || cargo build --quiet --bin plaudit
+[ -n "${PLAUDIT:-}" ] || cargo build --quiet --workspace --bin plaudit
 exec "$python" tests/clients/server.py "$binary" "${clients[@]}"
