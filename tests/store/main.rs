@@ -12,7 +12,7 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Result;
@@ -125,8 +125,18 @@ impl Place {
         Ok(Self { data: tempfile::tempdir()?, settings: StoreSettings::default() })
     }
 
+    /// Opens it; after a store was dropped, as soon as its last task has let go of the directory.
     async fn open(&self) -> Result<Store> {
-        Store::open_with(self.data.path(), &self.settings).await
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let began = Instant::now();
+        loop {
+            match Store::open_with(self.data.path(), &self.settings).await {
+                Err(error) if began.elapsed() < PATIENCE && error.to_string().contains("is in use") => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// How many blobs there are.
