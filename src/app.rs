@@ -233,16 +233,15 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         anyhow::Ok((Arc::new(engine), Scorer::start(&pack, device, &of_scoring, counted)?))
     };
     let (engine, scorer) = tokio::task::spawn_blocking(load).await??;
-    metrics.model_info.with_label_values(&["generator", engine.model().version.as_str()]).set(1);
     if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
-        metrics.model_info.with_label_values(&["reward", version]).set(1);
+        metrics.model_info.with_label_values(&["reward", &version]).set(1);
     }
     let jobs =
         Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
     Ok(State {
         tokens: Tokens::new(store.feedback_secret(), settings.feedback.token_ttl),
         rates: Rates::new(&settings.limits, &settings.feedback),
-        rules: Rules::new(engine.model(), &settings.limits, scorer.as_ref(), &settings.best_of),
+        rules: Rules::new(&engine.model(), &settings.limits, scorer.as_ref(), &settings.best_of),
         decoders: Decoders::new(settings.server.decoders),
         draining: AtomicBool::new(false),
         runtime: tokio::runtime::Handle::current(),

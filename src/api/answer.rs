@@ -354,6 +354,7 @@ mod tests {
             width: 64,
             height: 64,
             format,
+            model_version: "tiny@0123456789ab".into(),
             rater: None,
             withheld,
             reward: None,

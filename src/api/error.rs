@@ -250,7 +250,9 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Invalid(error) => error.into(),
             Refusal::ClientFull { retry_after, .. } => Self::new(Code::RateLimited, message).retry_after(retry_after),
-            Refusal::Full { retry_after, .. } => Self::new(Code::Overloaded, message).retry_after(retry_after),
+            Refusal::Full { retry_after, .. } | Refusal::Swapping { retry_after } => {
+                Self::new(Code::Overloaded, message).retry_after(retry_after)
+            }
             Refusal::Late { retry_after: Some(wait), .. } => Self::new(Code::Overloaded, message).retry_after(wait),
             Refusal::Late { retry_after: None, .. } => Self::new(Code::DeadlineExceeded, message),
             Refusal::Draining => Self::draining(),
@@ -270,6 +272,7 @@ impl From<SubmitError> for ApiError {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Refused(refusal) => refusal.into(),
+            SubmitError::UnknownModel(_) => Self::new(Code::ModelNotFound, error.to_string()).at("model"),
             SubmitError::IdempotencyMismatch => Self::new(Code::IdempotencyMismatch, error.to_string()),
             SubmitError::DiskFull(_) => Self::new(Code::DiskFull, error.to_string()),
             SubmitError::Store(error) => error.into(),

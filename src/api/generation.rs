@@ -43,14 +43,17 @@ pub(crate) enum Delivery {
 }
 
 /// What requests may ask of this server.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
+    /// As the server was started: versions that serve later differ in their version only.
     pub(crate) model: ModelFacts,
     pub(crate) max_pictures: u32,
     pub(crate) max_steps: u32,
     /// Pixels.
     pub(crate) max_side: usize,
+    /// What could tell candidates apart when the server was started; [`Rules::judge`] says what can now.
     pub(crate) judge: Judge,
+    pub(crate) scorer: Option<Scorer>,
     /// Numbers of a point of CLIP's; 0 where there is none.
     pub(crate) points: usize,
     pub(crate) best_of: BestOfSettings,
@@ -84,7 +87,6 @@ impl Rules {
         scorer: Option<&Scorer>,
         best_of: &BestOfSettings,
     ) -> Self {
-        let (judge, points) = (Judge::of(scorer), scorer.map_or(0, Scorer::width));
         let (width, height) = model.size;
         let twice = 2 * width.max(height);
         let max_side = if limits.max_side == 0 { twice } else { limits.max_side as usize };
@@ -93,10 +95,16 @@ impl Rules {
             max_pictures: limits.max_pictures,
             max_steps: limits.max_steps,
             max_side,
-            judge,
-            points,
+            points: scorer.map_or(0, Scorer::width),
+            judge: Judge::of(scorer),
+            scorer: scorer.cloned(),
             best_of: best_of.clone(),
         }
+    }
+
+    /// What tells candidates apart now.
+    pub(crate) fn judge(&self) -> Judge {
+        self.scorer.as_ref().map_or(self.judge, |scorer| Judge::of(Some(scorer)))
     }
 
     /// Whether the pack can draw this size here.
@@ -124,14 +132,15 @@ impl Rules {
         )
     }
 
-    /// The name that answers carry: the one asked for.
+    /// The name that answers carry: the one asked for. Whether a version serves is seen when the request is taken.
     pub(super) fn model(&self, asked: Option<String>) -> Result<String, ApiError> {
-        let ModelFacts { name, version, .. } = &self.model;
+        let name = &self.model.name;
+        let is_version = |asked: &str| asked.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'));
         match asked {
             None => Ok(name.clone()),
-            Some(asked) if asked == *name || asked == *version => Ok(asked),
+            Some(asked) if asked == *name || is_version(&asked) => Ok(asked),
             Some(asked) => {
-                let message = format!("there is no model {asked:?} here; there is {name:?} ({version})");
+                let message = format!("there is no model {asked:?} here; there is {name:?}");
                 Err(ApiError::new(Code::ModelNotFound, message).at("model"))
             }
         }
@@ -288,7 +297,7 @@ fn choosing(fields: &mut Fields, request: &mut Request, rules: &Rules) -> Result
     let most = request.count;
     let candidates = fields.integer("best_of", 1, u64::from(rules.best_of.max))?.map(|count| count as usize);
     let threshold = fields.number("reward_threshold", 0.0, 1.0)?.map(|threshold| threshold as f32);
-    if threshold.is_some() && rules.judge != Judge::Reward {
+    if threshold.is_some() && rules.judge() != Judge::Reward {
         return Err(ApiError::invalid("reward_threshold", "there is no reward here; see --scoring-reward"));
     }
     let candidates = match (candidates, threshold) {
@@ -300,7 +309,7 @@ fn choosing(fields: &mut Fields, request: &mut Request, rules: &Rules) -> Result
     if candidates == most {
         return Ok(None);
     }
-    if rules.judge == Judge::Nothing {
+    if rules.judge() == Judge::Nothing {
         let message = format!("{} has no CLIP: nothing here can tell which picture is best", rules.model.name);
         return Err(ApiError::invalid("best_of", message));
     }
@@ -380,7 +389,16 @@ mod tests {
             image_to_image: true,
         };
         let best_of = BestOfSettings { max: 16, ..BestOfSettings::default() };
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Reward, points: 8, best_of }
+        Rules {
+            model,
+            max_pictures: 4,
+            max_steps: 50,
+            max_side: 128,
+            judge: Judge::Reward,
+            scorer: None,
+            points: 8,
+            best_of,
+        }
     }
 
     fn parse(value: Value) -> Result<Wanted, ApiError> {

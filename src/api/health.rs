@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ApiError, Code, generation::Judge, refusals::ProbeErrors};
-use crate::{app::State, engine::Refusal};
+use crate::{app::State, engine::Refusal, scoring::Scorer};
 
 /// That the process answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -132,11 +132,11 @@ pub(crate) async fn info(state: web::Data<State>) -> Json<Info> {
         name: "plaudit",
         version: env!("CARGO_PKG_VERSION"),
         model: state.rules.model.name.clone(),
-        model_version: state.rules.model.version.clone(),
+        model_version: state.engine.model().version,
         device: state.device.to_string(),
         max_pictures: state.rules.max_pictures,
-        max_candidates: if state.rules.judge == Judge::Nothing { 1 } else { state.rules.best_of.max },
-        reward_version: state.scorer.as_ref().and_then(|scorer| scorer.reward_version()).map(str::to_owned),
+        max_candidates: if state.rules.judge() == Judge::Nothing { 1 } else { state.rules.best_of.max },
+        reward_version: state.scorer.as_ref().and_then(Scorer::reward_version),
         max_steps: state.rules.max_steps,
         guidance_scale: state.rules.model.guidance,
         waiting: load.waiting,

@@ -17,7 +17,7 @@ pub(crate) struct Model {
     id: String,
     /// Always `model`
     object: &'static str,
-    /// Unix seconds since when it is served
+    /// Unix seconds since when the server runs
     created: i64,
     /// Always `plaudit`
     owned_by: &'static str,
@@ -37,13 +37,13 @@ pub(crate) struct Model {
 
 impl Model {
     fn of(state: &State) -> Self {
-        let model = &state.rules.model;
+        let model = state.engine.model();
         Self {
             id: model.name.clone(),
             object: "model",
             created: state.started,
             owned_by: "plaudit",
-            version: model.version.clone(),
+            version: model.version,
             size: format!("{}x{}", model.size.0, model.size.1),
             size_multiple: model.size_multiple,
             max_side: state.rules.max_side,
@@ -73,7 +73,7 @@ pub(crate) async fn list(state: web::Data<State>) -> Json<List<Model>> {
 )]
 #[get("/v1/models/{id}")]
 pub(crate) async fn view(id: web::Path<String>, state: web::Data<State>) -> Result<Json<Model>, ApiError> {
-    let model = &state.rules.model;
+    let model = state.engine.model();
     if *id == model.name || *id == model.version {
         return Ok(Json(Model::of(&state)));
     }

@@ -111,7 +111,16 @@ mod tests {
             image_to_image: true,
         };
         let best_of = crate::settings::BestOfSettings::default();
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Nothing, points: 0, best_of }
+        Rules {
+            model,
+            max_pictures: 4,
+            max_steps: 50,
+            max_side: 128,
+            judge: Judge::Nothing,
+            scorer: None,
+            points: 0,
+            best_of,
+        }
     }
 
     #[actix_web::test]

@@ -70,7 +70,8 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
         lines.extend(named.map(|(image, score)| Line { prompt, image, score }));
     }
     let version = scorer.reward_version();
-    let text = if arguments.json { format!("{:#}\n", document(&lines, &scorer)) } else { table(&lines, version) };
+    let text =
+        if arguments.json { format!("{:#}\n", document(&lines, &scorer)) } else { table(&lines, version.as_deref()) };
     match &arguments.output {
         Some(path) => fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
         None => print!("{text}"),

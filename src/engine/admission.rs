@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Class, Delivery, EngineSettings, Order, Refusal, Ticket,
+    Class, Delivery, EngineSettings, Generator, Order, Refusal, Ticket,
     book::Book,
     fairness::Flow,
     forecast::{self, Promise, Waiting},
@@ -19,6 +19,9 @@ use crate::pipeline::request::Plan;
 /// The part of a wait for others that is sure: the denoiser's speed varies from one second to the next, and who waits among many is
 /// at its mercy longer than who is drawn at once.
 const SURE: f64 = 0.75;
+
+/// What clients are told that an exchange of versions takes, beside the drawing that goes on.
+const EXCHANGE: Duration = Duration::from_secs(5);
 
 /// The number by which a forecast knows an order that is not admitted yet.
 const NEWCOMER: u64 = u64::MAX;
@@ -41,6 +44,7 @@ impl Book {
     /// Admits an order or says why not.
     pub(super) fn admit(
         &mut self,
+        generator: Arc<Generator>,
         order: Order,
         plan: Arc<Plan>,
         settings: &EngineSettings,
@@ -52,16 +56,20 @@ impl Book {
         if self.is_draining() {
             return Err(Refusal::Draining);
         }
+        if self.paused {
+            let retry_after = self.rate.time_for(self.load().row_steps) + EXCHANGE;
+            return Err(Refusal::Swapping { retry_after });
+        }
         let (each, count) = (plan.row_steps_after(0), order.request.count);
         let flow = (order.client.clone(), order.class);
         self.room(&order, &flow, each * count as u64, settings)?;
-        let Place { from, due } = self.place(&order, &flow, &plan, settings.max_rows, now)?;
+        let Place { from, due } = self.place(&generator, &order, &flow, &plan, settings.max_rows, now)?;
         let (delivery, ticket) = Delivery::new(count, plan.calls(), order.deadline);
         let picture = |_| Picture { tag: self.fairness.tag(&flow, each, from), done: 0, row: None };
         let pictures = (0..count).map(picture).collect();
         let delivery = Arc::new(delivery);
         let phase = Phase::Unprepared;
-        self.enter(Job { order, flow, plan, delivery, admitted: now, due, started: false, phase, pictures });
+        self.enter(Job { generator, order, flow, plan, delivery, admitted: now, due, started: false, phase, pictures });
         Ok(ticket)
     }
 
@@ -90,13 +98,22 @@ impl Book {
     /// Where an order's pictures stand: as early as is fair, unless that would make late what was admitted to be in time.
     /// Refuses what would be late there itself. An engine that took what it cannot finish would end with much begun and
     /// nothing done.
-    fn place(&self, order: &Order, flow: &Flow, plan: &Plan, most: usize, now: Instant) -> Result<Place, Refusal> {
+    fn place(
+        &self,
+        generator: &Generator,
+        order: &Order,
+        flow: &Flow,
+        plan: &Plan,
+        most: usize,
+        now: Instant,
+    ) -> Result<Place, Refusal> {
         let Some(pace) = self.pace() else { return Ok(Place::default()) };
         let promises = self.promises(flow, |due| due.saturating_duration_since(now).as_secs_f64() * pace);
         if promises.is_empty() && order.deadline.is_none() {
             return Ok(Place::default());
         }
-        let (row_steps, kind) = (plan.row_steps_after(0), (plan.latent, order.deterministic));
+        let kind = (plan.latent, generator.denoiser_id(), order.deterministic);
+        let row_steps = plan.row_steps_after(0);
         let own = |from: f64| -> Vec<Waiting> {
             let tags = self.fairness.tags(flow, row_steps, from).take(order.request.count).enumerate();
             let job = |at: usize| if at < order.needed() { NEWCOMER } else { unpromised(NEWCOMER) };
@@ -145,7 +162,7 @@ impl Book {
                 tag: picture.tag,
                 calls: job.plan.calls() - picture.done,
                 row_steps: job.plan.row_steps_after(picture.done),
-                kind: (job.plan.latent, job.order.deterministic),
+                kind: (job.plan.latent, job.generator.denoiser_id(), job.order.deterministic),
             })
         })
     }

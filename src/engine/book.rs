@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Delivery, Failure, Load, Stage,
+    Delivery, Failure, Generator, Load, Stage,
     fairness::Fairness,
     job::{Job, Phase},
     rate::{Finish, Rate},
@@ -23,6 +23,8 @@ pub(super) struct Book {
     pub(super) rate: Rate,
     pub(super) finish: Finish,
     draining: bool,
+    /// A version is being exchanged for one that has no room beside it.
+    pub(super) paused: bool,
     /// A thread ended early: nothing will be drawn any more.
     broken: bool,
     /// Set when the engine is dropped.
@@ -33,6 +35,7 @@ pub(super) struct Book {
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) job: u64,
+    pub(super) generator: Arc<Generator>,
     pub(super) picture: usize,
     pub(super) row: Row,
     /// Which preview this call makes, if any.
@@ -91,7 +94,7 @@ impl Book {
         }
     }
 
-    /// Takes the rows of the next call: those due first, of one latent shape, at most `most` rows of the denoiser (one
+    /// Takes the rows of the next call: those due first, of one denoiser and one latent shape, at most `most` rows of the denoiser (one
     /// picture in any case). A deterministic order's picture is alone.
     pub(super) fn take(&mut self, most: usize) -> Vec<Taken> {
         let now = Instant::now();
@@ -108,7 +111,10 @@ impl Book {
             let Some(job) = self.jobs.get_mut(&number) else { continue };
             let Some(row) = &job.pictures[at].row else { continue };
             let fits = taken.first().is_none_or(|first| {
-                first.row.shape() == row.shape() && !job.order.deterministic && width + row.width() <= most
+                first.row.shape() == row.shape()
+                    && first.generator.denoiser_id() == job.generator.denoiser_id()
+                    && !job.order.deterministic
+                    && width + row.width() <= most
             });
             if !fits {
                 continue;
@@ -116,7 +122,9 @@ impl Book {
             width += row.width();
             let preview = job.preview_at(row.done());
             job.start(now);
-            taken.extend(job.pictures[at].row.take().map(|row| Taken { job: number, picture: at, row, preview }));
+            let generator = &job.generator;
+            let take = |row| Taken { job: number, generator: generator.clone(), picture: at, row, preview };
+            taken.extend(job.pictures[at].row.take().map(take));
             if width >= most || job.order.deterministic {
                 break;
             }

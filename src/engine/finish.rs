@@ -8,7 +8,7 @@ use std::{
 use image::RgbImage;
 
 use super::{
-    Delivery, Event, Failure, Stage,
+    Delivery, Event, Failure, Generator, Stage,
     guard::alone,
     preview::Palette,
     shared::{CrashPoint, Shared},
@@ -20,6 +20,7 @@ use crate::pipeline::{PipelineError, decode::Decoder, safety::SafetyChecker};
 pub(super) enum Work {
     /// A picture whose latent is done.
     Picture {
+        generator: Arc<Generator>,
         delivery: Arc<Delivery>,
         picture: usize,
         seed: u32,
@@ -28,10 +29,17 @@ pub(super) enum Work {
         denoised: Instant,
     },
     /// A preview of an estimated latent.
-    Look { delivery: Arc<Delivery>, picture: usize, number: usize, latent: Vec<f32>, shape: [usize; 3] },
+    Look {
+        generator: Arc<Generator>,
+        delivery: Arc<Delivery>,
+        picture: usize,
+        number: usize,
+        latent: Vec<f32>,
+        shape: [usize; 3],
+    },
 }
 
-/// Makes pictures of latents.
+/// Makes pictures of a version's latents.
 #[derive(Debug)]
 pub(super) struct Finisher {
     pub(super) decoder: Decoder,
@@ -40,19 +48,20 @@ pub(super) struct Finisher {
 }
 
 /// Works until the engine stops. What nobody waits for is dropped before it costs anything.
-pub(super) fn run(shared: &Shared, work: &Receiver<Work>, mut finisher: Finisher) {
+pub(super) fn run(shared: &Shared, work: &Receiver<Work>) {
     while let Ok(work) = work.recv() {
         match work {
-            Work::Look { delivery, picture, number, latent, shape } if !delivery.is_over() => {
-                match alone(|| Ok(finisher.palette.paint(&latent, shape))) {
+            Work::Look { generator, delivery, picture, number, latent, shape } if !delivery.is_over() => {
+                let paint = |finisher: &mut Finisher| Ok(finisher.palette.paint(&latent, shape));
+                match alone(|| generator.finisher.run(paint).map_err(failed)) {
                     Ok(image) => delivery.tell(Event::Preview { picture, number, image }),
                     Err(failure) => delivery.fail(failure),
                 }
             }
-            Work::Picture { delivery, picture, seed, latent, shape, denoised } if !delivery.is_over() => {
+            Work::Picture { generator, delivery, picture, seed, latent, shape, denoised } if !delivery.is_over() => {
                 let made = alone(|| {
                     shared.pass(CrashPoint::Finish);
-                    finisher.in_time(&delivery, &latent, shape)
+                    in_time(&generator, &delivery, &latent, shape)
                 });
                 match made {
                     Ok(image) => {
@@ -67,20 +76,27 @@ pub(super) fn run(shared: &Shared, work: &Receiver<Work>, mut finisher: Finisher
     }
 }
 
-impl Finisher {
-    /// The picture, unless its deadline passes while it waits or is decoded: that may take as long as several steps.
-    fn in_time(&mut self, delivery: &Delivery, latent: &[f32], shape: [usize; 3]) -> Result<Option<RgbImage>, Failure> {
-        let late = || delivery.overdue(Instant::now());
-        late().map_or(Ok(()), Err)?;
-        let picture = self.picture(delivery, latent, shape).map_err(|error| {
-            tracing::error!(%error, "a picture could not be decoded");
-            Failure::Runtime(error.to_string())
-        })?;
-        late().map_or(Ok(picture), Err)
-    }
+/// The picture, unless its deadline passes while it waits or is decoded: that may take as long as several steps.
+fn in_time(
+    generator: &Generator,
+    delivery: &Delivery,
+    latent: &[f32],
+    shape: [usize; 3],
+) -> Result<Option<RgbImage>, Failure> {
+    let late = || delivery.overdue(Instant::now());
+    late().map_or(Ok(()), Err)?;
+    let picture = generator.finisher.run(|finisher| finisher.picture(delivery, latent, shape)).map_err(failed)?;
+    late().map_or(Ok(picture), Err)
+}
 
+fn failed(error: PipelineError) -> Failure {
+    tracing::error!(%error, "a picture could not be decoded");
+    Failure::Runtime(error.to_string())
+}
+
+impl Finisher {
     /// The picture; `None` where the safety checker flags it. One a call, so that it does not depend on what else is decoded.
-    fn picture(
+    pub(super) fn picture(
         &mut self,
         delivery: &Delivery,
         latent: &[f32],

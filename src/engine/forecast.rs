@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Which rows may share a call: those of one latent shape; a deterministic order's (`true`) are alone.
-pub(super) type Kind = ([usize; 3], bool);
+/// Which rows may share a call: those of one latent shape and one denoiser; a deterministic order's (`true`) are alone.
+pub(super) type Kind = ([usize; 3], usize, bool);
 
 /// A picture with steps to come.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ pub(super) fn ends(pictures: &[Waiting], most: usize) -> HashMap<u64, f64> {
     while let Some((kind, queue)) = next(&mut kinds) {
         let (mut rows, mut together) = (0.0, 0);
         for picture in queue.iter() {
-            if together > 0 && (kind.1 || rows + picture.width() > most as f64) {
+            if together > 0 && (kind.2 || rows + picture.width() > most as f64) {
                 break;
             }
             rows += picture.width();
@@ -110,7 +110,7 @@ pub(super) fn place(
 mod tests {
     use super::*;
 
-    const KIND: Kind = ([4, 8, 8], false);
+    const KIND: Kind = ([4, 8, 8], 0, false);
 
     /// Guided: two rows a call.
     fn picture(job: u64, tag: f64, calls: usize) -> Waiting {
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn other_shapes_and_deterministic_orders_have_calls_of_their_own() {
-        let alone = |job, tag| Waiting { kind: (KIND.0, true), ..picture(job, tag, 5) };
-        let large = Waiting { kind: ([4, 16, 16], false), ..picture(9, 1.5, 5) };
+        let alone = |job, tag| Waiting { kind: (KIND.0, 0, true), ..picture(job, tag, 5) };
+        let large = Waiting { kind: ([4, 16, 16], 0, false), ..picture(9, 1.5, 5) };
         let pictures = [picture(0, 1.0, 5), large, alone(1, 2.0), alone(2, 3.0), picture(3, 4.0, 7)];
         // 0 and 3 share five calls, then the large one, then each alone; what is left of 3 comes last.
         assert_eq!(ends(&pictures, 8), [(0, 20.0), (9, 30.0), (1, 40.0), (2, 50.0), (3, 54.0)].into());
@@ -164,7 +164,7 @@ mod tests {
     fn a_full_queue_is_played_through_quickly() {
         let pictures: Vec<Waiting> = (0..20_000)
             .map(|job| Waiting {
-                kind: ([4, 8, (job % 64) as usize], job % 3 == 0),
+                kind: ([4, 8, (job % 64) as usize], 0, job % 3 == 0),
                 ..picture(job, (job % 97) as f64, 1)
             })
             .collect();

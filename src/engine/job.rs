@@ -5,12 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Delivery, Event, Failure, Order, Stage, fairness::Flow};
+use super::{Delivery, Event, Failure, Generator, Order, Stage, fairness::Flow};
 use crate::pipeline::{denoise::Row, request::Plan};
 
 /// An order inside the engine.
 #[derive(Debug)]
 pub(super) struct Job {
+    /// What draws it, from the first step to the last.
+    pub(super) generator: Arc<Generator>,
     pub(super) order: Order,
     pub(super) flow: Flow,
     pub(super) plan: Arc<Plan>,

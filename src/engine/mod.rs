@@ -3,8 +3,11 @@
 //! An [`Order`] passes four files: [`Engine::submit`] writes it into the `book` (by `admission`: limits, fairness, deadlines);
 //! `prepare` makes its text features and first latents; `steps` batches the rows that are due, whatever their timesteps,
 //! schedulers, guidance scales and step counts, and steps each by its own schedule; `finish` decodes beside the loop.
-//! Each of the last three is a thread that owns its sessions. Whoever ordered hears [`Event`]s through a [`Ticket`]; dropping it
-//! takes the order's rows out before the next call.
+//! Each of the last three is a thread, the only one that calls those sessions. Whoever ordered hears [`Event`]s through a [`Ticket`];
+//! dropping it takes the order's rows out before the next call.
+//!
+//! Versions of the generator come and go beside each other: an order is drawn by one [`Generator`] from its first step to its
+//! last, [`Routes`] say which, and [`Engine::open`] opens another one while the engine draws.
 
 mod admission;
 mod book;
@@ -12,12 +15,15 @@ mod delivery;
 mod fairness;
 mod finish;
 mod forecast;
+mod generator;
 mod guard;
 mod job;
 mod order;
+mod part;
 mod prepare;
 mod preview;
 mod rate;
+mod route;
 mod settings;
 mod shared;
 mod steps;
@@ -26,27 +32,26 @@ mod tests;
 mod warm;
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use delivery::Delivery;
+pub use generator::Generator;
 use guard::named;
 pub use order::{Class, Event, Failure, Order, Refusal, Stage, Stretch, Ticket, Timings};
-use prepare::Preparer;
+use part::Releaser;
+use plaudit_onnx::Model;
+pub use route::{Routes, Trial, UnknownModel};
 pub use settings::EngineSettings;
 use shared::Shared;
 
 use crate::{
     metrics::Metrics,
     pack::{Component, Pack},
-    pipeline::{
-        PipelineError,
-        lanes::is_small,
-        parts::{Parts, Planner},
-        schedule::SchedulerKind,
-    },
+    pipeline::{PipelineError, lanes::is_small, schedule::SchedulerKind},
     runtime::{Device, SessionSettings},
 };
 
@@ -84,13 +89,34 @@ pub struct ModelFacts {
     pub image_to_image: bool,
 }
 
-/// The step engine over one pack. Dropping it stops its threads; orders in flight end as failed.
+/// The step engine. Dropping it stops its threads; orders in flight end as failed.
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
-    planner: Planner,
-    model: ModelFacts,
+    routes: ArcSwap<Routes>,
+    sessions: SessionSettings,
+    /// Every version that was opened and that somebody may hold. Locked while one is opened.
+    opened: Mutex<Vec<Weak<Generator>>>,
     threads: Vec<JoinHandle<()>>,
+    // After the routes and the threads: what they hold is released by it.
+    releaser: Releaser,
+}
+
+/// Why a version cannot draw beside the one that serves.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Its sessions cannot be opened, or its first calls failed.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// Clients were told otherwise of what is served here.
+    #[error("it is another model, not another version: {}; serve it with --pack after a restart", .0.join("; "))]
+    Differs(Vec<String>),
+    /// What serves could not be drained.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// Neither the new version nor the one before could be opened.
+    #[error("neither this version nor the one before could be opened; restart the server")]
+    Lost,
 }
 
 impl Engine {
@@ -107,43 +133,157 @@ impl Engine {
         crate::runtime::share_threads(settings.threads, settings.spinning);
         let threads = settings.threads;
         let sessions = SessionSettings { device, threads, shared_threads: true, ..SessionSettings::default() };
-        // A picture a call: it must not depend on what else is decoded.
-        const ONE_PICTURE: usize = 1;
-        let mut parts = Parts::open(pack, &sessions, settings.lanes, ONE_PICTURE)?;
-        let model = model_facts(pack, &parts.planner)?;
         let large = pack.model(Component::Unet).is_some_and(|unet| !is_small(unet));
         let settings = settings.clone().resolved(large && device == Device::Cpu);
-        warm::denoiser(&mut parts, &settings)?;
-        let palette = preview::Palette::fit(&mut parts.decoder, parts.planner.limits.channels())?;
-        metrics.model_info.with_label_values(&["generator", &model.version]).set(1);
+        let releaser = Releaser::start();
+        let first = Arc::new(Generator::open(pack, &sessions, &settings, &[], &releaser)?);
+        warm::denoiser(&first, &settings)?;
+        metrics.model_info.with_label_values(&["generator", first.version()]).set(1);
         let shared = Arc::new(Shared::new(settings, metrics));
-        let planner = parts.planner.clone();
-        let threads = start_threads(&shared, parts, palette);
-        let engine = Self { shared, planner, model, threads };
+        let threads = start_threads(&shared);
+        let opened = Mutex::new(vec![Arc::downgrade(&first)]);
+        let routes = ArcSwap::from_pointee(Routes { champion: first, candidate: None });
+        let engine = Self { shared, routes, sessions, opened, threads, releaser };
         engine.warm_up()?;
         Ok(engine)
     }
 
-    /// What it serves.
-    pub fn model(&self) -> &ModelFacts {
-        &self.model
+    /// Opens a version beside what serves, and warms it. Sessions of equal files are shared. It draws nothing until it is in the
+    /// [`Routes`].
+    ///
+    /// # Errors
+    /// See [`LoadError`]. What serves is as before.
+    pub fn open(&self, pack: &Pack) -> Result<Arc<Generator>, LoadError> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: Vec<Arc<Generator>> = opened.iter().filter_map(Weak::upgrade).collect();
+        if let Some(known) = others.iter().find(|other| other.version() == pack.version() && other.is_loaded()) {
+            return Ok(known.clone());
+        }
+        let settings = &self.shared.settings;
+        let made = Generator::open(pack, &self.sessions, settings, &others, &self.releaser)?;
+        let differences = made.facts().differences(&self.model());
+        if !differences.is_empty() {
+            return Err(LoadError::Differs(differences));
+        }
+        if others.iter().all(|other| other.denoiser_id() != made.denoiser_id()) {
+            warm::denoiser(&made, settings)?;
+        }
+        warm::picture(&made)?;
+        let made = Arc::new(made);
+        opened.retain(|other| other.strong_count() > 0);
+        opened.push(Arc::downgrade(&made));
+        Ok(made)
+    }
+
+    /// Serves a version for which there is no room beside what serves: takes no orders, waits until those that were taken are
+    /// drawn, lets go of the sessions that differ, opens the new ones, and goes on. If that fails, with what served before.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; [`LoadError::Busy`] if orders are not drawn within `patience`, or a trial goes on.
+    pub fn replace(&self, pack: &Pack, patience: Duration) -> Result<Arc<Generator>, LoadError> {
+        let _paused = Paused::begin(&self.shared);
+        let routes = self.routes();
+        if routes.candidate.is_some() {
+            return Err(LoadError::Busy("a trial goes on; end it first"));
+        }
+        let before = routes.champion.clone();
+        drop(routes);
+        // The routes' own, and this one.
+        const OURS: usize = 2;
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let began = Instant::now();
+        while Arc::strong_count(&before) > OURS {
+            if began.elapsed() > patience {
+                return Err(LoadError::Busy("what is being drawn did not end in time"));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        before.unload_for(pack);
+        self.release();
+        let opened = self.open(pack).or_else(|error| {
+            let before = Pack::open(before.folder()).map_err(|_| LoadError::Lost)?;
+            let again = self.open(&before).map_err(|_| LoadError::Lost)?;
+            self.serve(Routes { champion: again, candidate: None });
+            Err(error)
+        });
+        if matches!(opened, Err(LoadError::Lost)) {
+            self.shared.break_down();
+        }
+        let opened = opened?;
+        self.serve(Routes { champion: opened.clone(), candidate: None });
+        Ok(opened)
+    }
+
+    /// The components of a pack for which no session is open here.
+    pub fn missing<'a>(&self, pack: &'a Pack) -> Vec<(Component, &'a Model)> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: Vec<Arc<Generator>> = opened.iter().filter_map(Weak::upgrade).collect();
+        let is_open = |component| others.iter().any(|other| other.is_loaded() && other.has(pack, component));
+        pack.components().filter(|(component, _)| !is_open(*component)).collect()
+    }
+
+    /// What draws.
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    /// From now on these draw. Orders that were taken before are drawn by what they began with.
+    pub fn serve(&self, routes: Routes) {
+        let before = self.routes.swap(Arc::new(routes));
+        let now = self.routes();
+        let served = |routes: &Routes| {
+            let candidate = routes.candidate.as_ref().map(|trial| trial.generator.version().to_owned());
+            std::iter::once(routes.champion.version().to_owned()).chain(candidate).collect::<Vec<_>>()
+        };
+        let (gone, here) = (served(&before), served(&now));
+        let info = &self.shared.metrics.model_info;
+        for version in gone.iter().filter(|version| !here.contains(version)) {
+            let _ = info.remove_label_values(&["generator", version]);
+        }
+        here.iter().for_each(|version| info.with_label_values(&["generator", version]).set(1));
+    }
+
+    /// Versions that are in memory: those in the routes, and those that orders still hold.
+    pub fn versions(&self) -> Vec<String> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().filter_map(Weak::upgrade).map(|generator| generator.version().to_owned()).collect()
+    }
+
+    /// Waits until the memory of versions that nobody holds is given back.
+    pub fn release(&self) {
+        self.releaser.wait();
+    }
+
+    /// What it serves by default.
+    pub fn model(&self) -> ModelFacts {
+        self.routes.load().champion.facts().clone()
     }
 
     /// Orders that wait before a new one, and how long it would take if all that is in the engine were done first.
     ///
     /// A request that the pack cannot do takes no time.
     pub fn estimate(&self, order: &Order) -> (usize, Duration) {
-        let each = self.planner.plan(&order.request).map_or(0, |plan| plan.row_steps_after(0));
+        let planner = &self.routes.load().champion.planner;
+        let each = planner.plan(&order.request).map_or(0, |plan| plan.row_steps_after(0));
         self.shared.book().estimate(each * order.request.count as u64)
     }
 
-    /// Admits an order, or says why not. Costs no model call.
+    /// Admits an order that the champion draws, or says why not. Costs no model call.
     ///
     /// # Errors
     /// A request that the pack cannot do, or no room for it.
     pub fn submit(&self, order: Order) -> Result<Ticket, Refusal> {
-        let plan = Arc::new(self.planner.plan(&order.request)?);
-        let admitted = self.shared.book().admit(order, plan, &self.shared.settings, Instant::now());
+        self.submit_to(&self.routes.load().champion, order)
+    }
+
+    /// Admits an order that a version draws, or says why not. Costs no model call.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub fn submit_to(&self, generator: &Arc<Generator>, order: Order) -> Result<Ticket, Refusal> {
+        let plan = Arc::new(generator.planner.plan(&order.request)?);
+        let (generator, settings) = (generator.clone(), &self.shared.settings);
+        let admitted = self.shared.book().admit(generator, order, plan, settings, Instant::now());
         if let Err(refusal) = &admitted
             && let Some(reason) = refusal.reason()
         {
@@ -212,29 +352,48 @@ impl Drop for Engine {
     }
 }
 
-fn model_facts(pack: &Pack, planner: &Planner) -> Result<ModelFacts, PipelineError> {
-    let version = pack.version();
-    Ok(ModelFacts {
-        name: version.split('@').next().unwrap_or_default().to_owned(),
-        version,
-        size: planner.limits.size,
-        size_multiple: planner.limits.multiple(),
-        scheduler: planner.default_scheduler()?,
-        guidance: planner.guidance,
-        image_to_image: planner.limits.image_to_image,
-    })
+impl ModelFacts {
+    /// In what clients would notice that it is another model than `other`, not another version of it.
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let facts = |facts: &Self| {
+            let Self { name, version: _, size, size_multiple, scheduler, guidance, image_to_image } = facts;
+            [
+                ("name", name.clone()),
+                ("size", format!("{}x{}", size.0, size.1)),
+                ("multiple of sizes", size_multiple.to_string()),
+                ("scheduler", scheduler.to_string()),
+                ("guidance scale", guidance.to_string()),
+                ("image to image", image_to_image.to_string()),
+            ]
+        };
+        let pairs = facts(self).into_iter().zip(facts(other));
+        let differ = pairs.filter(|((_, here), (_, there))| here != there);
+        differ.map(|((fact, here), (_, there))| format!("its {fact} is {here}; {there} is served")).collect()
+    }
 }
 
-fn start_threads(shared: &Arc<Shared>, parts: Parts, palette: preview::Palette) -> Vec<JoinHandle<()>> {
-    let Parts { text_encoder, denoiser, decoder, image_encoder, safety, planner, tokenizer } = parts;
-    let features = moka::sync::Cache::new(shared.settings.prompt_cache);
-    let preparer = Preparer { tokenizer, text_encoder, image_encoder, planner, features };
-    let finisher = finish::Finisher { decoder, safety, palette };
+/// No orders are taken as long as it lives.
+struct Paused<'a>(&'a Shared);
+
+impl<'a> Paused<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.book().paused = true;
+        Self(shared)
+    }
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.0.book().paused = false;
+    }
+}
+
+fn start_threads(shared: &Arc<Shared>) -> Vec<JoinHandle<()>> {
     let (finish, work) = mpsc::sync_channel(shared.settings.max_undecoded);
     let [for_steps, for_preparing, for_finishing] = std::array::from_fn(|_| shared.clone());
     vec![
-        named(shared, "steps", move || steps::run(&for_steps, denoiser, &finish)),
-        named(shared, "prepare", move || prepare::run(&for_preparing, preparer)),
-        named(shared, "finish", move || finish::run(&for_finishing, &work, finisher)),
+        named(shared, "steps", move || steps::run(&for_steps, &finish)),
+        named(shared, "prepare", move || prepare::run(&for_preparing)),
+        named(shared, "finish", move || finish::run(&for_finishing, &work)),
     ]
 }

@@ -90,6 +90,12 @@ pub enum Refusal {
         /// When the queue will have become short enough; `None` where even an idle engine could not do it in time.
         retry_after: Option<Duration>,
     },
+    /// The version that serves is exchanged for one that has no room beside it.
+    #[error("another version is being loaded, and there is no room for two")]
+    Swapping {
+        /// When it may be there.
+        retry_after: Duration,
+    },
     /// The server is shutting down.
     #[error("the server is shutting down")]
     Draining,
@@ -106,6 +112,7 @@ impl Refusal {
             Self::ClientFull { .. } => Some("client_full"),
             Self::Full { .. } => Some("full"),
             Self::Late { .. } => Some("late"),
+            Self::Swapping { .. } => Some("swapping"),
             Self::Draining => Some("draining"),
             Self::Broken => Some("broken"),
         }

@@ -1,4 +1,4 @@
-//! The thread that owns the denoiser: takes the rows that are due, runs one call, gives them back.
+//! The thread that calls denoisers: takes the rows that are due, runs one call, gives them back.
 
 use std::{
     sync::{Arc, mpsc::SyncSender},
@@ -12,10 +12,10 @@ use super::{
     settings::EngineSettings,
     shared::{CrashPoint, Shared},
 };
-use crate::pipeline::denoise::{Denoiser, Row};
+use crate::pipeline::denoise::Row;
 
 /// Steps rows until the engine stops, or nobody decodes them any more.
-pub(super) fn run(shared: &Arc<Shared>, mut denoiser: Denoiser, finish: &SyncSender<Work>) {
+pub(super) fn run(shared: &Arc<Shared>, finish: &SyncSender<Work>) {
     let most = shared.settings.max_rows;
     let next = || shared.wait_for(|book| Some(book.take(most)).filter(|taken| !taken.is_empty()));
     while let Some(mut taken) = next() {
@@ -23,9 +23,10 @@ pub(super) fn run(shared: &Arc<Shared>, mut denoiser: Denoiser, finish: &SyncSen
         let width = taken.iter().map(|taken| taken.row.width()).sum();
         let looks: Vec<usize> = (0..taken.len()).filter(|&at| taken[at].preview.is_some()).collect();
         let batch = padded(width, &shared.settings);
+        let denoiser = taken[0].generator.denoiser.clone();
         let began = Instant::now();
         let mut rows: Vec<&mut Row> = taken.iter_mut().map(|taken| &mut taken.row).collect();
-        match denoiser.step(&mut rows, batch, &looks) {
+        match denoiser.run(|denoiser| denoiser.step(&mut rows, batch, &looks)) {
             Ok(estimates) => {
                 measure(shared, width, batch);
                 let shown: Vec<Work> =
@@ -64,13 +65,13 @@ fn measure(shared: &Shared, width: usize, batch: usize) {
 fn look(shared: &Shared, taken: &Taken, latent: Vec<f32>) -> Option<Work> {
     let delivery = shared.book().job(taken.job)?.delivery.clone();
     let (picture, number, shape) = (taken.picture, taken.preview?, taken.row.shape());
-    Some(Work::Look { delivery, picture, number, latent, shape })
+    Some(Work::Look { generator: taken.generator.clone(), delivery, picture, number, latent, shape })
 }
 
 fn picture(taken: Taken, delivery: Arc<super::Delivery>) -> Work {
-    let (picture, shape, seed) = (taken.picture, taken.row.shape(), taken.row.seed());
-    let denoised = Instant::now();
-    Work::Picture { delivery, picture, seed, latent: taken.row.into_latent(), shape, denoised }
+    let Taken { generator, picture, row, .. } = taken;
+    let (shape, seed, denoised) = (row.shape(), row.seed(), Instant::now());
+    Work::Picture { generator, delivery, picture, seed, latent: row.into_latent(), shape, denoised }
 }
 
 #[cfg(test)]

@@ -105,10 +105,10 @@ fn a_slow_spell_long_ago_refuses_nothing_that_can_be_done_in_time() {
 
 #[test]
 fn a_picture_whose_deadline_passed_before_it_was_decoded_is_late() {
-    let parts = Parts::open(&pack(), &SessionSettings::default(), 1, 1).expect("sessions");
-    let Parts { mut decoder, safety, planner, .. } = parts;
-    let palette = preview::Palette::fit(&mut decoder, planner.limits.channels()).expect("a palette");
-    let shape = planner.plan(&Request::default()).expect("a plan").latent;
+    let (sessions, settings, releaser) = (SessionSettings::default(), EngineSettings::default(), Releaser::start());
+    let generator = Generator::open(&pack(), &sessions, &settings, &[], &releaser).expect("sessions");
+    let generator = Arc::new(generator);
+    let shape = generator.planner.plan(&Request::default()).expect("a plan").latent;
     let (calls, latent) = (20, vec![0.0; shape.iter().product()]);
     let now = Instant::now();
     let (orders, work) = mpsc::sync_channel(2);
@@ -118,13 +118,21 @@ fn a_picture_whose_deadline_passed_before_it_was_decoded_is_late() {
         let delivery = Arc::new(delivery);
         let latent = latent.clone();
         orders
-            .send(finish::Work::Picture { delivery, picture: 0, seed: 0, latent, shape, denoised: Instant::now() })
+            .send(finish::Work::Picture {
+                generator: generator.clone(),
+                delivery,
+                picture: 0,
+                seed: 0,
+                latent,
+                shape,
+                denoised: Instant::now(),
+            })
             .expect("room");
         ticket
     });
     drop(orders);
     let shared = Shared::new(EngineSettings::default(), Metrics::new());
-    finish::run(&shared, &work, finish::Finisher { decoder, safety, palette });
+    finish::run(&shared, &work);
     assert_eq!(failure(late), Some(Failure::Deadline { done: calls, total: calls }));
     assert_eq!(failure(early), None);
 }
@@ -139,8 +147,9 @@ fn a_newcomer_does_not_make_late_what_was_admitted_to_be_in_time() {
     let mut admit = |client: &str, steps, seconds: Option<f64>| {
         let deadline = seconds.map(|seconds| now + Duration::from_secs_f64(seconds));
         let order = Order { client: client.into(), deadline, ..order(steps, 1) };
-        let plan = Arc::new(engine.planner.plan(&order.request).expect("a plan"));
-        let ticket = book.admit(order, plan, &settings, now)?;
+        let generator = engine.routes().champion.clone();
+        let plan = Arc::new(generator.planner.plan(&order.request).expect("a plan"));
+        let ticket = book.admit(generator, order, plan, &settings, now)?;
         Ok::<_, Refusal>((ticket, book.jobs().last().expect("it is there").tag()))
     };
     // Alone it takes 2 s; of the rest it counts on three quarters.

@@ -73,11 +73,12 @@ impl Jobs {
         let inner = &self.inner;
         inner.check_room().await?;
         let live = Arc::new(Live::new(facts(JobId::new(), &submission, store::now(), 0)));
-        let (ticket, listener) = inner.take(&live, submission.first())?;
+        let generator = inner.generator(&submission)?;
+        let (ticket, listener) = inner.take(&live, &generator, submission.first())?;
         let (told, written) = oneshot::channel();
         // In a task of its own, so that a caller that stops waiting leaves no half of a job behind.
         let span = job_span(live.facts.id, &submission);
-        tokio::spawn(Run::new(inner.clone(), live, submission).admitted(ticket, told).instrument(span));
+        tokio::spawn(Run::new(inner.clone(), live, submission, generator).admitted(ticket, told).instrument(span));
         match written.await {
             Ok(written) => written.map(|()| listener),
             Err(_) => Err(anyhow::anyhow!("the job's task died").into()),
@@ -141,7 +142,9 @@ impl Inner {
 /// When to try again what the engine had no room for.
 pub(super) fn retry_after(refusal: &Refusal) -> Option<Duration> {
     match refusal {
-        Refusal::ClientFull { retry_after, .. } | Refusal::Full { retry_after, .. } => Some(*retry_after),
+        Refusal::ClientFull { retry_after, .. }
+        | Refusal::Full { retry_after, .. }
+        | Refusal::Swapping { retry_after } => Some(*retry_after),
         Refusal::Late { retry_after, .. } => *retry_after,
         Refusal::Invalid(_) | Refusal::Draining | Refusal::Broken => None,
     }

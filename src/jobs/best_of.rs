@@ -119,7 +119,7 @@ impl Run {
         }
         order.request.picked = Some(Arc::from(picked));
         loop {
-            let refusal = match self.jobs.engine.submit(order.clone()) {
+            let refusal = match self.jobs.engine.submit_to(&self.generator, order.clone()) {
                 Ok(ticket) => return Ok(ticket),
                 Err(refusal) => refusal,
             };

@@ -112,7 +112,7 @@ impl Run {
     /// A candidate that will have a score, if anything here can tell it.
     fn score(&self, index: usize, seed: u32, image: Option<RgbImage>) -> Scoring {
         let candidate = Candidate { id: ImageId::new(), index, seed, pixels: image.map(Arc::new), score: None };
-        let (Some(scorer), Some(pixels)) = (self.jobs.scorer.clone(), candidate.pixels.clone()) else {
+        let (Some(scorer), Some(pixels)) = (self.scorer.clone(), candidate.pixels.clone()) else {
             return Box::pin(std::future::ready((candidate, None)));
         };
         let prompt = self.submission.order.request.prompt.clone();
@@ -141,7 +141,7 @@ impl Run {
     /// Codes and keeps a candidate, and tells of it as the job's picture `index`, with its rank where that is known already.
     pub(super) async fn show(&mut self, candidate: &Candidate, index: usize, rank: Option<u32>) -> anyhow::Result<()> {
         let format = self.submission.format;
-        let asked = || self.submission.order.request.size.unwrap_or(self.jobs.engine.model().size);
+        let asked = || self.submission.order.request.size.unwrap_or(self.generator.facts().size);
         let (width, height) = match &candidate.pixels {
             Some(pixels) => pixels.dimensions(),
             None => (asked().0 as u32, asked().1 as u32),
@@ -160,6 +160,7 @@ impl Run {
             width,
             height,
             format,
+            model_version: self.origin.version.clone(),
             rater: self.submission.rater.clone(),
             withheld: bytes.is_none(),
             reward: candidate.score.as_ref().and_then(|score| score.reward),
@@ -175,8 +176,7 @@ impl Run {
     /// Stores a picture, so that whoever is told of it can fetch it.
     async fn keep(&self, made: &MadeImage) -> anyhow::Result<()> {
         let Some(bytes) = made.bytes.clone() else { return Ok(()) };
-        let model = self.jobs.engine.model();
-        let mut parameters = stored::parameters(&self.submission, model);
+        let mut parameters = stored::parameters(&self.submission, self.generator.facts());
         parameters["seed"] = made.seed.into();
         let created = store::now();
         let record = ImageRecord {
@@ -190,7 +190,7 @@ impl Run {
             width: made.width,
             height: made.height,
             seed: made.seed,
-            model_version: model.version.clone(),
+            model_version: made.model_version.clone(),
             rater: self.submission.rater.clone(),
             parameters,
         };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     domain::{ImageId, JobId, Owner},
-    engine::{Order, Refusal},
+    engine::{Order, Refusal, UnknownModel},
 };
 
 /// Where a job stands.
@@ -147,6 +147,9 @@ pub enum SubmitError {
     /// The engine did not take it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A version was named that does not serve.
+    #[error(transparent)]
+    UnknownModel(#[from] UnknownModel),
     /// The same `Idempotency-Key` came with another body.
     #[error("this Idempotency-Key was used with another request")]
     IdempotencyMismatch,
@@ -187,6 +190,8 @@ pub struct MadeImage {
     pub height: u32,
     /// Coding of the bytes.
     pub format: ImageFormat,
+    /// `name@hash` of the pack that drew.
+    pub model_version: String,
     /// Whom it was drawn for.
     pub rater: Option<String>,
     /// The safety checker withheld it: there are no bytes.

@@ -74,9 +74,12 @@ impl Jobs {
         live.admit(position, estimate);
         self.inner.add(&live);
         let span = job_span(record.id, &submission);
-        let run = Run::new(self.inner.clone(), live, submission);
+        // The version that it began with may be gone; the answer says which one drew.
+        let routes = self.inner.engine.routes();
+        let generator = self.inner.generator(&submission).unwrap_or_else(|_| routes.champion.clone());
+        let run = Run::new(self.inner.clone(), live, submission, generator);
         // The first try here, so that jobs keep their order.
-        match self.inner.engine.submit(run.submission.first()) {
+        match self.inner.engine.submit_to(&run.generator, run.submission.first()) {
             Ok(ticket) => drop(tokio::spawn(run.follow(ticket).instrument(span))),
             Err(refusal) => drop(tokio::spawn(insist(run, refusal).instrument(span))),
         }
@@ -108,7 +111,7 @@ async fn insist(run: Run, mut refusal: Refusal) {
             cause = live.stopped() => return run.stop(cause).await,
             () = tokio::time::sleep(wait.clamp(shortest, longest)) => {}
         }
-        match run.jobs.engine.submit(run.submission.first()) {
+        match run.jobs.engine.submit_to(&run.generator, run.submission.first()) {
             Ok(ticket) => return run.follow(ticket).await,
             Err(again) => refusal = again,
         }

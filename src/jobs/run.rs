@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     domain::JobId,
-    engine::{Failure, Stage, Ticket, Timings},
+    engine::{Failure, Generator, Stage, Ticket, Timings},
+    scoring::Scorer,
     selection::choose,
     store::{self, Ending, is_full},
     traces,
@@ -43,6 +44,10 @@ pub(super) struct Run {
     pub(super) jobs: Arc<Inner>,
     pub(super) live: Arc<Live>,
     pub(super) submission: Submission,
+    /// What draws, from the first order to the last.
+    pub(super) generator: Arc<Generator>,
+    /// What judges, all candidates alike.
+    pub(super) scorer: Option<Scorer>,
     pub(super) origin: Origin,
     /// What was drawn in full; in the order of the seeds once that is over.
     pub(super) candidates: Vec<Candidate>,
@@ -97,23 +102,30 @@ impl Drop for Run {
 }
 
 impl Run {
-    pub(super) fn new(jobs: Arc<Inner>, live: Arc<Live>, submission: Submission) -> Self {
-        let model = jobs.engine.model();
+    pub(super) fn new(jobs: Arc<Inner>, live: Arc<Live>, submission: Submission, generator: Arc<Generator>) -> Self {
+        let model = generator.facts();
         let origin = Origin {
             scheduler: submission.order.request.scheduler.unwrap_or(model.scheduler),
             version: model.version.clone(),
             request: Arc::new(submission.order.request.clone()),
         };
         Self {
+            scorer: jobs.scorer.as_ref().map(Scorer::pinned),
             jobs,
             live,
             submission,
+            generator,
             origin,
             candidates: Vec::new(),
             chosen: Chosen::default(),
             drawn: Vec::new(),
             stages: Vec::new(),
         }
+    }
+
+    /// `name@hash` of what judges.
+    fn reward_version(&self) -> Option<String> {
+        self.scorer.as_ref()?.reward_version()
     }
 
     /// A new job: writes it down, tells whoever submitted it, and follows it to its end.
@@ -277,7 +289,7 @@ impl Run {
                 created: self.live.facts.created,
                 model: self.submission.model.clone(),
                 model_version: self.origin.version.clone(),
-                reward_version: self.jobs.reward_version(),
+                reward_version: self.reward_version(),
                 candidates: self.candidates.len(),
                 images: self.drawn.iter().map(|drawn| drawn.image.clone()).collect(),
                 warnings: self.submission.warnings.iter().cloned().chain(of_engine).collect(),
@@ -307,13 +319,13 @@ impl Run {
         };
         let event = log::candidates(&Candidates {
             submission: &self.submission,
-            model: self.jobs.engine.model(),
+            model: self.generator.facts(),
             job: self.live.facts.id,
             state,
             drawn: &self.drawn,
             considered: &self.candidates,
             chosen: &self.chosen,
-            reward_version: self.jobs.reward_version(),
+            reward_version: self.reward_version(),
             finished,
         });
         let expires = self.jobs.expires(finished);

@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    JobError, JobSettings, JobState, JobView, Listener, SubmitError,
+    JobError, JobSettings, JobState, JobView, Listener, Submission, SubmitError,
     keyed::Keyed,
     live::{Live, Stop},
     stored::{self, Bodies},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{JobId, Owner},
-    engine::{Engine, Order, Ticket},
+    engine::{Engine, Generator, Order, Ticket, UnknownModel},
     metrics::Metrics,
     scoring::Scorer,
     store::{Found, JobRecord, Store},
@@ -58,13 +58,18 @@ impl Inner {
 
     /// Hands a new job to the engine and lists it, as one step that no drain comes between. The listener hears
     /// everything.
-    pub(super) fn take(&self, live: &Arc<Live>, order: Order) -> Result<(Ticket, Listener), SubmitError> {
+    pub(super) fn take(
+        &self,
+        live: &Arc<Live>,
+        generator: &Arc<Generator>,
+        order: Order,
+    ) -> Result<(Ticket, Listener), SubmitError> {
         let mut roll = self.roll();
         if roll.draining {
             return Err(self.draining());
         }
         let (position, estimate) = self.engine.estimate(&order);
-        let ticket = self.engine.submit(order)?;
+        let ticket = self.engine.submit_to(generator, order)?;
         live.admit(position, estimate);
         let listener = Listener::live(live, 0).ok_or_else(|| self.draining())?;
         roll.live.insert(live.facts.id, live.clone());
@@ -114,9 +119,10 @@ impl Inner {
         self.roll().draining = true;
     }
 
-    /// `name@hash` of what judges.
-    pub(super) fn reward_version(&self) -> Option<String> {
-        self.scorer.as_ref()?.reward_version().map(str::to_owned)
+    /// What draws a submission: the rater it is for stays with one version, or whoever asks.
+    pub(super) fn generator(&self, submission: &Submission) -> Result<Arc<Generator>, UnknownModel> {
+        let subject = submission.rater.as_deref().unwrap_or(&submission.order.client);
+        self.engine.routes().choose(&submission.model, subject).cloned()
     }
 
     /// When something that ends at a time (Unix seconds) is forgotten.
@@ -313,7 +319,8 @@ mod tests {
             // A drain begins while the job is on its way to the roll.
             let mut roll = jobs.inner.roll();
             let inner = jobs.inner.clone();
-            let taking = std::thread::spawn(move || inner.take(&live(), order()).map(drop));
+            let champion = inner.engine.routes().champion.clone();
+            let taking = std::thread::spawn(move || inner.take(&live(), &champion, order()).map(drop));
             std::thread::sleep(MOMENT);
             roll.draining = true;
             taking

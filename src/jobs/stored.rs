@@ -236,8 +236,20 @@ async fn read_result(
             Bodies::Load if !withheld => store.image_bytes(id).await?.map(|(_, bytes)| bytes),
             _ => None,
         };
-        let rater = rater.clone();
-        images.push(MadeImage { id, index, seed, width, height, format, rater, withheld, reward, rank, bytes });
+        images.push(MadeImage {
+            id,
+            index,
+            seed,
+            width,
+            height,
+            format,
+            model_version: stored.model_version.clone(),
+            rater: rater.clone(),
+            withheld,
+            reward,
+            rank,
+            bytes,
+        });
         sequences.push(sequence);
     }
     let StoredResult { model, model_version, reward_version, candidates, warnings, .. } = stored;

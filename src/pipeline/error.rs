@@ -31,6 +31,8 @@ pub enum PipelineError {
         "the denoiser failed with {rows} rows in a call: {source}; fewer may do, see engine.max_rows and engine.buckets"
     )]
     Rows { rows: usize, source: Box<Self> },
+    #[error("this version was taken out of memory to make room for another")]
+    Unloaded,
     #[error(transparent)]
     Environment(RuntimeError),
     #[error("{component}: {source}")]

@@ -25,7 +25,6 @@ pub(crate) struct Parts {
     pub(crate) denoiser: Denoiser,
     pub(crate) decoder: Decoder,
     pub(crate) image_encoder: Option<ImageEncoder>,
-    pub(crate) safety: Option<SafetyChecker>,
     pub(crate) planner: Planner,
     pub(crate) tokenizer: Tokenizer,
 }
@@ -39,41 +38,79 @@ pub(crate) struct Planner {
     pub(crate) guidance: f32,
 }
 
+/// Opens a pack's parts one by one, each with the graph that the device prefers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opener<'a> {
+    pub(crate) pack: &'a Pack,
+    pub(crate) settings: &'a SessionSettings,
+}
+
+impl Opener<'_> {
+    fn session(&self, component: Component) -> Result<Session, PipelineError> {
+        let model = serving::model(self.pack, component, self.settings)?;
+        Session::from_model(&model, self.settings).map_err(PipelineError::component(component))
+    }
+
+    pub(crate) fn tokenizer(&self) -> Result<Tokenizer, PipelineError> {
+        Ok(Tokenizer::open(&self.pack.tokenizer())?)
+    }
+
+    pub(crate) fn text_encoder(&self) -> Result<TextEncoder, PipelineError> {
+        Ok(TextEncoder::new(self.session(Component::TextEncoder)?))
+    }
+
+    /// Of as many sessions as [`Lanes`] says.
+    pub(crate) fn denoiser(&self, lanes: usize) -> Result<Denoiser, PipelineError> {
+        let model = serving::model(self.pack, Component::Unet, self.settings)?;
+        Ok(Denoiser::new(Lanes::open(&model, self.settings, lanes)?))
+    }
+
+    /// For calls of so many latent cells.
+    pub(crate) fn decoder(&self, cells: usize) -> Result<Decoder, PipelineError> {
+        let session = self.session(Component::VaeDecoder)?;
+        Ok(Decoder::new(session, self.pack.scaling_factor(), self.pack.shift_factor(), cells))
+    }
+
+    /// `None` for a pack without one.
+    pub(crate) fn image_encoder(&self) -> Result<Option<ImageEncoder>, PipelineError> {
+        let (scaling, shift) = (self.pack.scaling_factor(), self.pack.shift_factor());
+        let has_one = Limits::of(self.pack).image_to_image;
+        let session = has_one.then(|| self.session(Component::VaeEncoder)).transpose()?;
+        Ok(session.map(|session| ImageEncoder::new(session, scaling, shift)))
+    }
+
+    /// `None` for a pack without one.
+    pub(crate) fn safety(&self) -> Result<Option<SafetyChecker>, PipelineError> {
+        let has_one = self.pack.model(Component::SafetyChecker).is_some();
+        let session = has_one.then(|| self.session(Component::SafetyChecker)).transpose()?;
+        Ok(session.map(SafetyChecker::new))
+    }
+
+    pub(crate) fn planner(&self) -> Result<Planner, PipelineError> {
+        Ok(Planner {
+            scheduler: SchedulerConfig::from_json(self.pack.scheduler())?,
+            limits: Limits::of(self.pack),
+            guidance: self.pack.guidance() as f32,
+        })
+    }
+}
+
 impl Parts {
-    /// Opens the tokenizer and a session for each component, all with `settings`; of the denoiser as many as [`Lanes`] says.
-    /// The graphs are those that the device prefers.
+    /// Opens the tokenizer and a session for each component, all with `settings`.
     pub(crate) fn open(
         pack: &Pack,
         settings: &SessionSettings,
         lanes: usize,
         decode_cells: usize,
     ) -> Result<Self, PipelineError> {
-        let model = |component: Component| serving::model(pack, component, settings);
-        let session = |component: Component| {
-            Session::from_model(&*model(component)?, settings).map_err(PipelineError::component(component))
-        };
-        let (scaling, shift) = (pack.scaling_factor(), pack.shift_factor());
-        let limits = Limits::of(pack);
-        let image_encoder = match limits.image_to_image {
-            true => Some(ImageEncoder::new(session(Component::VaeEncoder)?, scaling, shift)),
-            false => None,
-        };
-        let safety = match pack.model(Component::SafetyChecker) {
-            Some(_) => Some(SafetyChecker::new(session(Component::SafetyChecker)?)),
-            None => None,
-        };
+        let open = Opener { pack, settings };
         Ok(Self {
-            safety,
-            tokenizer: Tokenizer::open(&pack.tokenizer())?,
-            text_encoder: TextEncoder::new(session(Component::TextEncoder)?),
-            denoiser: Denoiser::new(Lanes::open(&*model(Component::Unet)?, settings, lanes)?),
-            decoder: Decoder::new(session(Component::VaeDecoder)?, scaling, shift, decode_cells),
-            image_encoder,
-            planner: Planner {
-                scheduler: SchedulerConfig::from_json(pack.scheduler())?,
-                limits,
-                guidance: pack.guidance() as f32,
-            },
+            text_encoder: open.text_encoder()?,
+            denoiser: open.denoiser(lanes)?,
+            decoder: open.decoder(decode_cells)?,
+            image_encoder: open.image_encoder()?,
+            planner: open.planner()?,
+            tokenizer: open.tokenizer()?,
         })
     }
 }

@@ -95,7 +95,16 @@ mod tests {
             image_to_image: true,
         };
         let best_of = BestOfSettings::default();
-        Rules { model, max_pictures: 4, max_steps: 50, max_side: 128, judge: Judge::Reward, points: 8, best_of }
+        Rules {
+            model,
+            max_pictures: 4,
+            max_steps: 50,
+            max_side: 128,
+            judge: Judge::Reward,
+            scorer: None,
+            points: 8,
+            best_of,
+        }
     }
 
     #[test]

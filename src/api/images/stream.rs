@@ -101,7 +101,7 @@ impl Reading {
             "type": self.form.names.completed, "image_index": made.index, "created_at": crate::app::now(),
             "output_format": format_name(self.form.format), "size": format!("{}x{}", made.width, made.height),
             "quality": "auto", "background": "opaque", "id": self.listener.id.to_string(),
-            "model_version": self.state.rules.model.version,
+            "model_version": made.model_version,
             "warnings": answer::withheld(std::slice::from_ref(made)).into_iter().collect::<Vec<_>>(),
         });
         Frame { id: None, event: self.form.names.completed, data: merged(facts, json!(image)) }

@@ -160,8 +160,8 @@ pub(crate) async fn embeddings(
     let scorer = scorer(&state, &caller)?;
     let (server, limits) = (&state.settings.server, &state.settings.scoring);
     let values = body::json_object(&request, payload, limits.max_body, server.body_timeout()).await?;
-    let Wanted { texts, pictures, places, encoding } = read(Fields::json(values), &state, scorer)?;
-    let pixels = prepare(&state, scorer, &caller, "input", pictures).await?;
+    let Wanted { texts, pictures, places, encoding } = read(Fields::json(values), &state, &scorer)?;
+    let pixels = prepare(&state, &scorer, &caller, "input", pictures).await?;
     let answer = scorer.embed(texts, pixels).await?;
     Ok(Json(Embeddings {
         object: "list",

@@ -39,7 +39,7 @@ pub(super) fn bound(schemas: &mut Value, rules: &Rules) {
 }
 
 /// What scores, if the pack can, the server takes work and the caller may ask so often: its rate is that of its generations.
-fn scorer<'a>(state: &'a State, caller: &Caller) -> Result<&'a Scorer, ApiError> {
+fn scorer(state: &State, caller: &Caller) -> Result<Scorer, ApiError> {
     if state.is_draining() {
         return Err(ApiError::draining());
     }
@@ -50,7 +50,8 @@ fn scorer<'a>(state: &'a State, caller: &Caller) -> Result<&'a Scorer, ApiError>
         let message = format!("{} has no CLIP: it cannot score or embed anything", state.rules.model.name);
         ApiError::new(Code::ModelNotFound, message).at("model")
     };
-    state.scorer.as_ref().ok_or_else(none)
+    // One reward for all of a request.
+    state.scorer.as_ref().map(Scorer::pinned).ok_or_else(none)
 }
 
 /// Refuses what no prompt is.

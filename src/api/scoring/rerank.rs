@@ -94,7 +94,7 @@ pub(crate) async fn rerank(
         _ => Err(ApiError::invalid("texts", "it must be a list of strings")),
     };
     let pictures = texts.iter().map(picture).collect::<Result<_, _>>()?;
-    let pixels = prepare(&state, scorer, &caller, "texts", pictures).await?;
+    let pixels = prepare(&state, &scorer, &caller, "texts", pictures).await?;
     let scores = scorer.score_prepared(&[&query], pixels).await?;
     let ranked = |(index, score): (usize, crate::scoring::Score)| Ranked {
         index,

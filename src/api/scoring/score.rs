@@ -121,7 +121,7 @@ pub(crate) async fn score(
 ) -> Result<Json<Scores>, ApiError> {
     let scorer = scorer(&state, &caller)?;
     let (prompts, pictures) = read(&request, payload, &state).await?;
-    let pixels = prepare(&state, scorer, &caller, "images", pictures).await?;
+    let pixels = prepare(&state, &scorer, &caller, "images", pictures).await?;
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
     let scores = scorer.score_prepared(&prompts, pixels).await?;
     let of_prompt = |(prompt, scores): (usize, Vec<Score>)| {
@@ -131,7 +131,7 @@ pub(crate) async fn score(
         object: "list",
         data: scores.into_iter().enumerate().flat_map(of_prompt).collect(),
         clip_version: scorer.clip_version().to_owned(),
-        reward_version: scorer.reward_version().map(str::to_owned),
+        reward_version: scorer.reward_version(),
     }))
 }
 

@@ -5,6 +5,7 @@
 
 mod normalise;
 mod queue;
+mod reward;
 mod worker;
 
 use std::{
@@ -14,11 +15,12 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use image::RgbImage;
 use moka::sync::Cache;
 use tokio::sync::oneshot;
 
-use super::{ClipModel, Pixels, Preprocessor, REWARD_FOLDER, RewardHead, RewardPack, ScoringSettings};
+use super::{ClipModel, Pixels, Preprocessor, REWARD_FOLDER, ScoringSettings};
 use crate::{
     metrics::Metrics,
     pack::{Component, Pack},
@@ -27,6 +29,7 @@ use crate::{
 
 use normalise::Expanded;
 use queue::{Job, Queue};
+pub use reward::ServedReward;
 use worker::Worker;
 
 /// What a picture is worth for a prompt.
@@ -75,6 +78,8 @@ pub enum ScoreError {
 #[derive(Debug, Clone)]
 pub struct Scorer {
     inner: Arc<Inner>,
+    /// The reward that this clone keeps, whatever serves.
+    pinned: Option<Option<Arc<ServedReward>>>,
 }
 
 #[derive(Debug)]
@@ -84,7 +89,11 @@ struct Inner {
     preprocessor: Preprocessor,
     width: usize,
     clip_version: String,
-    reward_version: Option<String>,
+    /// The reward that serves.
+    reward: ArcSwapOption<ServedReward>,
+    /// Of the pack whose CLIP it is.
+    pack: PathBuf,
+    sessions: SessionSettings,
     settings: ScoringSettings,
     metrics: Metrics,
 }
@@ -113,8 +122,8 @@ impl Scorer {
         let sessions =
             SessionSettings { device, threads, shared_threads: threads == 0, spinning: false, ..Default::default() };
         let clip = ClipModel::open(pack, &sessions)?;
-        let head = match reward_folder(pack.folder(), settings) {
-            Some(folder) => Some(RewardHead::open(&RewardPack::open(&folder, pack, &sessions)?, &sessions)?),
+        let reward = match reward_folder(pack.folder(), settings) {
+            Some(folder) => Some(Arc::new(ServedReward::open(&folder, pack, &sessions)?)),
             None => None,
         };
         let queue = Arc::new(Queue::new(settings.max_queue, metrics.clone()));
@@ -124,20 +133,53 @@ impl Scorer {
             preprocessor: clip.preprocessor().clone(),
             width: clip.width(),
             clip_version: clip_version(pack),
-            reward_version: head.as_ref().map(|head| head.version().to_owned()),
+            reward: ArcSwapOption::new(reward),
+            pack: pack.folder().to_owned(),
+            sessions,
             settings: settings.clone(),
             metrics: metrics.clone(),
         };
         let texts = Cache::new(settings.text_cache);
-        let worker = Worker { clip, head, texts, most: settings.max_batch, metrics };
+        let worker = Worker { clip, texts, most: settings.max_batch, metrics };
         let thread = std::thread::Builder::new().name("scorer".into()).spawn(move || worker::run(&queue, worker))?;
         inner.thread = Some(thread);
-        Ok(Some(Self { inner: Arc::new(inner) }))
+        Ok(Some(Self { inner: Arc::new(inner), pinned: None }))
+    }
+
+    /// The reward that scores now, where there is one.
+    pub fn reward(&self) -> Option<Arc<ServedReward>> {
+        self.pinned.clone().unwrap_or_else(|| self.inner.reward.load_full())
     }
 
     /// `name@hash` of the reward, where there is one.
-    pub fn reward_version(&self) -> Option<&str> {
-        self.inner.reward_version.as_deref()
+    pub fn reward_version(&self) -> Option<String> {
+        self.reward().map(|reward| reward.version().to_owned())
+    }
+
+    /// The same, but with the reward that serves now whatever comes: scores of one request are comparable.
+    pub fn pinned(&self) -> Self {
+        Self { inner: self.inner.clone(), pinned: Some(self.reward()) }
+    }
+
+    /// Opens and verifies a reward pack for this CLIP; it scores nothing until it serves.
+    ///
+    /// # Errors
+    /// A reward that cannot be used, or that was trained on another CLIP.
+    pub fn open_reward(&self, folder: &Path) -> anyhow::Result<Arc<ServedReward>> {
+        let pack = Pack::open(&self.inner.pack)?;
+        Ok(Arc::new(ServedReward::open(folder, &pack, &self.inner.sessions)?))
+    }
+
+    /// From now on this reward scores; requests that are being scored keep theirs.
+    pub fn serve(&self, reward: Option<Arc<ServedReward>>) {
+        let info = &self.inner.metrics.model_info;
+        let before = self.inner.reward.swap(reward.clone());
+        if let Some(before) = before {
+            let _ = info.remove_label_values(&["reward", before.version()]);
+        }
+        if let Some(reward) = reward {
+            info.with_label_values(&["reward", reward.version()]).set(1);
+        }
     }
 
     /// What its points are named by: they are comparable where this is equal.
@@ -173,11 +215,12 @@ impl Scorer {
     /// As [`Self::score`].
     pub async fn score_prepared(&self, prompts: &[&str], pixels: Vec<Pixels>) -> Result<Vec<Vec<Score>>, ScoreError> {
         let expanded = Expanded::of(prompts, self.inner.settings.contrasts);
-        let answer = self.ask(expanded.texts.clone(), pixels, true).await?;
+        let reward = self.reward();
+        let answer = self.ask(expanded.texts.clone(), pixels, reward.clone()).await?;
         let scores = expanded.scores(&answer, self.inner.settings.temperature);
-        if let Some(version) = self.reward_version() {
+        if let Some(reward) = reward {
             let rewards = scores.iter().flatten().filter_map(|score| score.reward);
-            let metric = self.inner.metrics.reward.with_label_values(&[version]);
+            let metric = self.inner.metrics.reward.with_label_values(&[reward.version()]);
             rewards.for_each(|reward| metric.observe(f64::from(reward)));
         }
         Ok(scores)
@@ -188,12 +231,17 @@ impl Scorer {
     /// # Errors
     /// As [`Self::score`].
     pub async fn embed(&self, texts: Vec<String>, pixels: Vec<Pixels>) -> Result<Answer, ScoreError> {
-        self.ask(texts, pixels, false).await
+        self.ask(texts, pixels, None).await
     }
 
-    async fn ask(&self, texts: Vec<String>, pixels: Vec<Pixels>, rewards: bool) -> Result<Answer, ScoreError> {
+    async fn ask(
+        &self,
+        texts: Vec<String>,
+        pixels: Vec<Pixels>,
+        reward: Option<Arc<ServedReward>>,
+    ) -> Result<Answer, ScoreError> {
         let (reply, answer) = oneshot::channel();
-        self.inner.queue.push(Job { texts, pixels, rewards, reply })?;
+        self.inner.queue.push(Job { texts, pixels, reward, reply })?;
         let lost = |_| ScoreError::Failed("the call ended without an answer; the log says more".to_owned());
         answer.await.map_err(lost)?
     }

@@ -2,13 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::oneshot;
 
-use super::{Answer, ScoreError};
+use super::{Answer, ScoreError, ServedReward};
 use crate::{metrics::Metrics, scoring::Pixels};
 
 /// Seconds that a row takes before any was measured: a small CLIP on a slow processor.
@@ -21,8 +21,8 @@ const NEWEST: f64 = 0.2;
 pub(super) struct Job {
     pub(super) texts: Vec<String>,
     pub(super) pixels: Vec<Pixels>,
-    /// Whether the reward of every text with every picture is wanted.
-    pub(super) rewards: bool,
+    /// What tells the reward of every text with every picture, where that is wanted.
+    pub(super) reward: Option<Arc<ServedReward>>,
     pub(super) reply: oneshot::Sender<Result<Answer, ScoreError>>,
 }
 

@@ -1,4 +1,4 @@
-//! The thread that owns CLIP and the reward head.
+//! The thread that owns CLIP and calls rewards.
 
 use std::{
     collections::BTreeSet,
@@ -10,12 +10,12 @@ use std::{
 use moka::sync::Cache;
 
 use super::{
-    Answer, ScoreError,
+    Answer, ScoreError, ServedReward,
     queue::{Job, Queue},
 };
 use crate::{
     metrics::Metrics,
-    scoring::{ClipModel, Pixels, RewardHead, ScoringError},
+    scoring::{ClipModel, Pixels, ScoringError},
 };
 
 /// Rows of a call of the reward head: two points of 768 numbers each are 6 KiB.
@@ -28,7 +28,6 @@ type Point = Arc<[f32]>;
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) clip: ClipModel,
-    pub(super) head: Option<RewardHead>,
     pub(super) texts: Cache<String, Point>,
     pub(super) most: usize,
     pub(super) metrics: Metrics,
@@ -62,7 +61,7 @@ impl Worker {
         for job in jobs {
             let images: Vec<Point> = pictures.by_ref().take(job.pixels.len()).collect();
             let texts = job.texts.iter().map(|text| self.text(text)).collect::<Result<Vec<_>, _>>()?;
-            let rewards = if job.rewards { self.rewards(&texts, &images)? } else { None };
+            let rewards = job.reward.as_ref().map(|reward| rewards(reward, &texts, &images)).transpose()?;
             answers.push(Answer { texts, images, rewards });
         }
         Ok(answers)
@@ -97,16 +96,15 @@ impl Worker {
         }
         Ok(points)
     }
+}
 
-    /// The reward of every text with every picture, `[texts, pictures]`; `None` without a head.
-    fn rewards(&mut self, texts: &[Point], images: &[Point]) -> Result<Option<Vec<f32>>, ScoringError> {
-        let Some(head) = &mut self.head else { return Ok(None) };
-        let rows: Vec<(&[f32], &[f32])> =
-            texts.iter().flat_map(|text| images.iter().map(move |image| (&**image, &**text))).collect();
-        let mut rewards = Vec::with_capacity(rows.len());
-        for rows in rows.chunks(HEAD_ROWS) {
-            rewards.extend(head.run(rows.iter().copied())?.into_iter().map(|row| row.reward));
-        }
-        Ok(Some(rewards))
+/// The reward of every text with every picture, `[texts, pictures]`.
+fn rewards(reward: &ServedReward, texts: &[Point], images: &[Point]) -> Result<Vec<f32>, ScoringError> {
+    let rows: Vec<(&[f32], &[f32])> =
+        texts.iter().flat_map(|text| images.iter().map(move |image| (&**image, &**text))).collect();
+    let mut rewards = Vec::with_capacity(rows.len());
+    for rows in rows.chunks(HEAD_ROWS) {
+        rewards.extend(reward.run(rows.iter().copied())?.into_iter().map(|row| row.reward));
     }
+    Ok(rewards)
 }

@@ -117,6 +117,7 @@ struct Drawn {
     images: Vec<MadeImage>,
     warnings: Vec<String>,
     interrupted: bool,
+    model_version: Option<String>,
     reward_version: Option<String>,
 }
 
@@ -127,13 +128,21 @@ async fn wait(state: &State, mut listener: Listener) -> Result<Drawn, ApiError> 
         match event.kind {
             JobEventKind::Picture(made) => images.push(made),
             JobEventKind::Completed(result) => {
-                let JobResult { images, warnings, reward_version, .. } = Arc::unwrap_or_clone(result);
-                return Ok(Drawn { images, warnings, interrupted: false, reward_version });
+                let JobResult { images, warnings, model_version, reward_version, .. } = Arc::unwrap_or_clone(result);
+                let model_version = Some(model_version);
+                return Ok(Drawn { images, warnings, interrupted: false, model_version, reward_version });
             }
             JobEventKind::Failed(failure) => return Err((&failure).into()),
             JobEventKind::Cancelled if !state.is_draining() => {
                 images.sort_by_key(|made| made.index);
-                return Ok(Drawn { images, warnings: Vec::new(), interrupted: true, reward_version: None });
+                let model_version = images.first().map(|made| made.model_version.clone());
+                return Ok(Drawn {
+                    images,
+                    warnings: Vec::new(),
+                    interrupted: true,
+                    model_version,
+                    reward_version: None,
+                });
             }
             _ => {}
         }
@@ -146,6 +155,7 @@ fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, k
     let (width, height) = request.size.unwrap_or(model.size);
     let mut warnings = [translated.warnings.as_slice(), &drawn.warnings].concat();
     warnings.extend(answer::withheld(&drawn.images));
+    let version = drawn.model_version.as_deref();
     let each = |text: &str| vec![text.to_owned(); kept.len()];
     json!({
         "prompt": request.prompt, "all_prompts": each(&request.prompt),
@@ -154,7 +164,7 @@ fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, k
         "steps": request.steps, "cfg_scale": request.guidance, "width": width, "height": height,
         "sampler_name": sampler(request.scheduler.unwrap_or(model.scheduler)),
         "batch_size": translated.batch_size, "index_of_first_image": 0,
-        "sd_model_name": model.name, "sd_model_hash": hash(model), "model_version": model.version,
+        "sd_model_name": model.name, "sd_model_hash": version.map(hash), "model_version": version,
         "image_ids": kept.iter().map(|made| made.id.to_string()).collect::<Vec<_>>(),
         "rewards": kept.iter().map(|made| made.reward).collect::<Vec<_>>(),
         "ranks": kept.iter().map(|made| made.rank).collect::<Vec<_>>(), "reward_version": drawn.reward_version,

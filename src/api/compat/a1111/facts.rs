@@ -34,11 +34,11 @@ pub(crate) async fn models(
     state: web::Data<State>,
 ) -> Result<Json<Vec<ModelEntry>>, Failure> {
     caller?;
-    let model = &state.rules.model;
+    let model = &state.engine.model();
     Ok(Json(vec![ModelEntry {
         title: title(model),
         model_name: model.name.clone(),
-        hash: Some(hash(model).to_owned()),
+        hash: Some(hash(&model.version).to_owned()),
         sha256: None,
         filename: model.version.clone(),
         config: None,
@@ -72,10 +72,10 @@ pub(crate) async fn options(
     state: web::Data<State>,
 ) -> Result<Json<Options>, Failure> {
     caller?;
-    let model = &state.rules.model;
+    let model = &state.engine.model();
     Ok(Json(Options {
         sd_model_checkpoint: Some(title(model)),
-        sd_checkpoint_hash: Some(hash(model).to_owned()),
+        sd_checkpoint_hash: Some(hash(&model.version).to_owned()),
         samples_format: Some("png".to_owned()),
     }))
 }
@@ -96,7 +96,7 @@ pub(crate) async fn set_options(
     state: web::Data<State>,
 ) -> Result<Json<Value>, Failure> {
     caller?;
-    let (server, model) = (&state.settings.server, &state.rules.model);
+    let (server, model) = (&state.settings.server, &state.engine.model());
     let values = body::json_object(&request, payload, server.max_body, server.body_timeout()).await?;
     let asked = values.get("sd_model_checkpoint").and_then(Value::as_str).unwrap_or_default();
     let names = ["", &model.name, &model.version, &title(model)];

@@ -12,12 +12,12 @@ type Failure = errors::Told<errors::A1111>;
 
 /// `name [hash]`: how its clients name a model.
 fn title(model: &crate::engine::ModelFacts) -> String {
-    format!("{} [{}]", model.name, hash(model))
+    format!("{} [{}]", model.name, hash(&model.version))
 }
 
 /// Ten hexadecimal digits, as long as its own.
-fn hash(model: &crate::engine::ModelFacts) -> &str {
+fn hash(version: &str) -> &str {
     const LENGTH: usize = 10;
-    let hash = model.version.split_once('@').map_or("", |(_, hash)| hash);
+    let hash = version.split_once('@').map_or("", |(_, hash)| hash);
     hash.get(..LENGTH).unwrap_or(hash)
 }
