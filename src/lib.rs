@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod pack;
 pub mod pipeline;
 mod python_json;
+pub mod registry;
 pub mod runtime;
 pub mod scoring;
 pub mod selection;

@@ -3,7 +3,9 @@
 mod feedback;
 mod ids;
 mod owner;
+mod versions;
 
 pub use feedback::{Rater, RaterError, Rating, UnknownRating, Viewing};
 pub use ids::{FeedbackId, IdError, ImageId, JobId, KeyId};
 pub use owner::{Owner, Role, UnknownRole};
+pub use versions::{Kind, UnknownKind, VersionId, VersionIdError};

@@ -36,6 +36,10 @@ impl Faults {
         result.map_err(|error| self.add(place, error.to_string())).ok()
     }
 
+    pub(super) fn into_list(self) -> Vec<Fault> {
+        self.0
+    }
+
     pub(super) fn none_or<T>(self, folder: &Path, value: T) -> Result<T, PackError> {
         if self.0.is_empty() {
             return Ok(value);

@@ -16,7 +16,7 @@ use std::{
 use super::{Entry, Manifest};
 
 /// The store's folder, beside the packs.
-pub(super) const STORE: &str = "components";
+pub(crate) const STORE: &str = "components";
 /// Hexadecimal digits of a SHA-256.
 const DIGITS: usize = 64;
 

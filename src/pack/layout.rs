@@ -26,7 +26,7 @@ pub(super) const INDEX: &str = "model_index.json";
 pub(super) const TOP: [&str; 2] = [INDEX, GOLDEN];
 
 /// How pictures are prepared for CLIP. Packs of before it was part of the manifest are still packs.
-pub(super) const PREPROCESSOR: &str = "clip/preprocessor_config.json";
+pub(crate) const PREPROCESSOR: &str = "clip/preprocessor_config.json";
 
 /// A component's configuration files; not every component has them.
 pub(super) fn configurations(component: Component) -> Vec<String> {

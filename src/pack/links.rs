@@ -5,7 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::fault::Faults;
+use super::fault::{Fault, Faults};
+
+/// Every link below a folder, and whatever else is neither a file of its own nor a folder.
+pub(crate) fn faults(folder: &Path) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    refuse(folder, &mut faults);
+    faults.into_list()
+}
 
 /// Reports every symbolic link, every hard-linked file, and what is neither file nor folder.
 pub(super) fn refuse(folder: &Path, faults: &mut Faults) {

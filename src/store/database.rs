@@ -161,6 +161,8 @@ pub(super) enum Lock {
     Blobs,
     /// Who removes jobs.
     Sweep,
+    /// Who publishes, promotes, removes or begins to serve versions.
+    Versions,
 }
 
 impl Lock {
@@ -170,6 +172,7 @@ impl Lock {
             Self::Events => 0x706c_6175_6469_0001,
             Self::Blobs => 0x706c_6175_6469_0002,
             Self::Sweep => 0x706c_6175_6469_0003,
+            Self::Versions => 0x706c_6175_6469_0004,
         }
     }
 }

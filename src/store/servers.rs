@@ -137,6 +137,9 @@ impl Store {
 
     /// Leaves to the other servers what is not done. Where the database cannot be told, the lease tells it.
     pub(super) async fn resign(&self) {
+        if let Err(error) = self.end_servings().await {
+            tracing::debug!("cannot say that nothing is served any more: {error}");
+        }
         if self.is_alone() {
             return;
         }
