@@ -17,5 +17,6 @@ pub mod scoring;
 pub mod selection;
 pub mod settings;
 pub mod store;
+pub mod swap;
 pub mod traces;
 pub mod web;

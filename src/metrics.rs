@@ -34,7 +34,7 @@ pub struct Metrics {
     /// Orders that ended early, by cause: `client`, `disconnect`, `deadline`, `shutdown`.
     pub cancelled_total: IntCounterVec,
     /// Orders that were not taken, by reason: `client_full`, `full`, `late`, `draining`, `broken`,
-    /// `rate_limited`, `disk_full`, `uploads`, `scoring`.
+    /// `rate_limited`, `disk_full`, `uploads`, `scoring`, `swapping`.
     pub rejected_total: IntCounterVec,
     /// Pictures and texts that wait to be scored.
     pub scoring_waiting: IntGauge,
@@ -50,6 +50,10 @@ pub struct Metrics {
     pub votes_untrained: IntGauge,
     /// 1 for what serves, by kind and version.
     pub model_info: IntGaugeVec,
+    /// Versions that came to serve or did not, by kind and result: `served`, `refused`.
+    pub swaps_total: IntCounterVec,
+    /// A phase of a swap: `verify`, `load`, `warm`, `flip`, `release`.
+    pub swap_seconds: HistogramVec,
 }
 
 /// Seconds from a millisecond to ten minutes.
@@ -165,6 +169,14 @@ impl Metrics {
                 IntGauge::with_opts(opts("votes_untrained", "Thumbs that training has not learned from")),
             )?,
             model_info: kept(r, IntGaugeVec::new(opts("model_info", "1 for what serves"), &["kind", "version"]))?,
+            swaps_total: kept(
+                r,
+                IntCounterVec::new(opts("swaps_total", "Versions that came to serve or not"), &["kind", "result"]),
+            )?,
+            swap_seconds: kept(
+                r,
+                HistogramVec::new(buckets("swap_seconds", "A phase of a swap", &SECONDS), &["phase"]),
+            )?,
         })
     }
 }

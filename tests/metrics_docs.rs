@@ -37,6 +37,8 @@ fn exported() -> BTreeMap<String, Shape> {
     metrics.rejected_total.with_label_values(&["full"]).inc();
     metrics.reward.with_label_values(&["miniature-reward@0"]).observe(0.5);
     metrics.votes_total.with_label_values(&["up", "miniature@0"]).inc();
+    metrics.swaps_total.with_label_values(&["generator", "served"]).inc();
+    metrics.swap_seconds.with_label_values(&["load"]).observe(1.0);
     metrics.model_info.with_label_values(&["generator", "miniature@0"]).set(1);
     let families = metrics.registry.gather();
     let shapes = families.iter().map(|family| {

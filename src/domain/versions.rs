@@ -72,6 +72,11 @@ impl VersionId {
         &self.0
     }
 
+    /// What comes before the `@`.
+    pub fn name(&self) -> &str {
+        self.0.split_once('@').map_or("", |(name, _)| name)
+    }
+
     /// What follows the `@`.
     pub(crate) fn digits(&self) -> &str {
         self.0.split_once('@').map_or("", |(_, digits)| digits)

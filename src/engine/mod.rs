@@ -159,16 +159,22 @@ impl Engine {
         if let Some(known) = others.iter().find(|other| other.version() == pack.version() && other.is_loaded()) {
             return Ok(known.clone());
         }
-        let settings = &self.shared.settings;
+        let (settings, began) = (&self.shared.settings, Instant::now());
+        let observe = |phase: &str, began: Instant| {
+            self.shared.metrics.swap_seconds.with_label_values(&[phase]).observe(began.elapsed().as_secs_f64());
+        };
         let made = Generator::open(pack, &self.sessions, settings, &others, &self.releaser)?;
         let differences = made.facts().differences(&self.model());
         if !differences.is_empty() {
             return Err(LoadError::Differs(differences));
         }
+        observe("load", began);
+        let began = Instant::now();
         if others.iter().all(|other| other.denoiser_id() != made.denoiser_id()) {
             warm::denoiser(&made, settings)?;
         }
         warm::picture(&made)?;
+        observe("warm", began);
         let made = Arc::new(made);
         opened.retain(|other| other.strong_count() > 0);
         opened.push(Arc::downgrade(&made));

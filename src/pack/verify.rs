@@ -23,19 +23,37 @@ pub struct Distance {
 pub fn verify(
     pack: &Pack,
     settings: &SessionSettings,
+    progress: impl FnMut(&str),
+) -> Result<Vec<Distance>, PackError> {
+    let all: Vec<Component> = pack.components().map(|(component, _)| component).collect();
+    verify_components(pack, &all, settings, progress)
+}
+
+/// The same for some of its graphs only, and all files that are no graph's.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_components(
+    pack: &Pack,
+    components: &[Component],
+    settings: &SessionSettings,
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Distance>, PackError> {
     let mut faults = Faults::default();
-    hashes(pack, &mut faults, &mut progress);
+    hashes(pack, components, &mut faults, &mut progress);
     // A damaged file says nothing about the runtime.
     faults.none_or(pack.folder(), ())?;
     let mut faults = Faults::default();
-    let distances = goldens(pack, settings, &mut faults, &mut progress);
+    let distances = goldens(pack, components, settings, &mut faults, &mut progress);
     faults.none_or(pack.folder(), distances)
 }
 
-fn hashes(pack: &Pack, faults: &mut Faults, progress: &mut impl FnMut(&str)) {
-    for (path, facts) in pack.manifest().all_files() {
+fn hashes(pack: &Pack, components: &[Component], faults: &mut Faults, progress: &mut impl FnMut(&str)) {
+    let manifest = pack.manifest();
+    let others: Vec<&str> =
+        pack.components().map(|(component, _)| component).filter(|one| !components.contains(one)).map(Component::name).collect();
+    let looked_at = manifest.components.iter().filter(|(name, _)| !others.contains(&name.as_str()));
+    for (path, facts) in looked_at.flat_map(|(_, entry)| &entry.files).chain(&manifest.files) {
         progress(path);
         content(path, &pack.path(path), facts, faults);
     }
@@ -57,13 +75,14 @@ pub(super) fn content(name: &str, path: &Path, facts: &FileFacts, faults: &mut F
 
 fn goldens(
     pack: &Pack,
+    components: &[Component],
     settings: &SessionSettings,
     faults: &mut Faults,
     progress: &mut impl FnMut(&str),
 ) -> Vec<Distance> {
     let Some(expected) = faults.keep(GOLDEN, golden::read(pack.folder())) else { return Vec::new() };
     let mut distances = Vec::new();
-    for (component, model) in pack.components() {
+    for (component, model) in pack.components().filter(|(component, _)| components.contains(component)) {
         progress(component.name());
         let entry = pack.manifest().components.get(component.name());
         let Some(tolerance) = entry.and_then(|entry| entry.graph.as_ref()).map(|graph| graph.tolerance) else {
