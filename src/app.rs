@@ -25,6 +25,7 @@ use crate::{
     jobs::Jobs,
     metrics::Metrics,
     pack::Pack,
+    registry::{Kind, Registry},
     runtime::Device,
     scoring::Scorer,
     settings::{ServerSettings, Settings},
@@ -44,6 +45,8 @@ pub struct State {
     pub jobs: Jobs,
     /// What is kept.
     pub store: Store,
+    /// What can be served, and what was.
+    pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
     /// What lets people vote.
@@ -236,6 +239,11 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
         metrics.model_info.with_label_values(&["reward", &version]).set(1);
     }
+    let registry = Registry::open(store.clone(), settings.registry.clone()).await?;
+    tell_served(&registry, Kind::Generator, &engine.model().version).await?;
+    if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
+        tell_served(&registry, Kind::Reward, version).await?;
+    }
     let jobs =
         Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
     Ok(State {
@@ -251,10 +259,20 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         scorer,
         jobs,
         store,
+        registry,
         metrics,
         keys,
         device,
     })
+}
+
+/// Writes down what this server serves. A pack may have a name that no version has: it is served all the same.
+async fn tell_served(registry: &Registry, kind: Kind, version: &str) -> anyhow::Result<()> {
+    match version.parse() {
+        Ok(version) => registry.began_serving(kind, &version).await?,
+        Err(error) => tracing::warn!("what is served cannot be written down: {error}"),
+    }
+    Ok(())
 }
 
 fn serve(state: web::Data<State>, listener: TcpListener) -> anyhow::Result<Server> {

@@ -47,6 +47,12 @@ impl Caller {
         Self { owner, role, client }
     }
 
+    /// The caller, if it may do everything.
+    pub(super) fn admin(self) -> Result<Self, ApiError> {
+        let message = "an admin key is needed: `plaudit keys create NAME --role admin` makes one";
+        (self.role == Role::Admin).then_some(self).ok_or_else(|| ApiError::new(Code::Forbidden, message))
+    }
+
     fn made_up(owner: Owner, request: &HttpRequest) -> Self {
         let address = request.peer_addr().map_or_else(String::new, |address| address.ip().to_string());
         Self { owner, role: Role::Client, client: Arc::from(format!("address_{address}")) }

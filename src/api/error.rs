@@ -13,6 +13,7 @@ use crate::{
     feedback::TokenError,
     jobs::{JobError, JobFailure, SubmitError},
     pipeline::{PipelineError, schedule::ScheduleError},
+    registry::RegistryError,
     store::{CastError, is_full},
 };
 
@@ -76,12 +77,16 @@ codes! {
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "invalid_request_error";
     /// The body did not come in time.
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "invalid_request_error";
+    /// Somebody else changed it meanwhile: look at it, and ask again.
+    VersionConflict "version_conflict" CONFLICT "invalid_request_error";
     /// The job was called off while its caller waited.
     JobCancelled "job_cancelled" GONE "invalid_request_error";
     /// The job's time to live is over.
     JobExpired "job_expired" GONE "invalid_request_error";
     /// The token's time is over; the picture's job gives a new one.
     TokenExpired "token_expired" GONE "invalid_request_error";
+    /// The version's files were removed to make room.
+    VersionRetired "version_retired" GONE "invalid_request_error";
     /// The body, or the picture in it, is larger than this server takes.
     TooLarge "too_large" PAYLOAD_TOO_LARGE "invalid_request_error";
     /// The body has another type than the one that is read here.
@@ -299,6 +304,24 @@ impl From<CastError> for ApiError {
                 Self::new(Code::DiskFull, "the disk is full: the vote is not counted; send it again later")
             }
             CastError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RegistryError> for ApiError {
+    fn from(error: RegistryError) -> Self {
+        let message = error.to_string();
+        match error {
+            RegistryError::NotFound { .. } => Self::new(Code::NotFound, message).at("version"),
+            RegistryError::Retired { .. } => Self::new(Code::VersionRetired, message).at("version"),
+            RegistryError::Conflict { .. } => Self::new(Code::VersionConflict, message).at("expected"),
+            RegistryError::IsChampion { .. } | RegistryError::NoEarlier { .. } | RegistryError::NoCandidate { .. } => {
+                Self::new(Code::VersionConflict, message)
+            }
+            RegistryError::NeverChampion { .. } => Self::invalid("to", message),
+            RegistryError::Said { field, .. } => Self::new(Code::InvalidValue, message).at(field),
+            RegistryError::Signature { .. } => Self::new(Code::Forbidden, message).at("version"),
+            _ => Self::internal(message),
         }
     }
 }

@@ -20,6 +20,7 @@ mod paging;
 mod picture;
 mod rate;
 mod refusals;
+mod registry;
 mod scoring;
 mod session;
 mod sse;
@@ -64,6 +65,7 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(scoring::rerank::rerank)
         .service(scoring::embeddings::embeddings)
         .configure(feedback::routes)
+        .configure(registry::routes)
         .service(models::list)
         .service(models::view)
         .service(health::livez)

@@ -41,6 +41,11 @@ refusals! {
     /// Of operations that write down what people say.
     FeedbackErrors: InvalidValue UnknownField InvalidApiKey Forbidden TokenInvalid TokenRaterMismatch NotFound
         RequestTimeout TokenExpired TooLarge UnsupportedMediaType IdempotencyMismatch RateLimited Internal NotReady DiskFull;
+    /// Of operations that administrators do on versions.
+    RegistryErrors: InvalidValue UnknownField InvalidApiKey Forbidden NotFound RequestTimeout VersionConflict VersionRetired
+        TooLarge UnsupportedMediaType Internal NotReady;
+    /// Of what administrators read of versions.
+    RegistryListErrors: InvalidValue InvalidApiKey Forbidden NotFound RateLimited Internal NotReady;
     /// Of lists.
     ListErrors: InvalidValue InvalidApiKey RateLimited Internal NotReady;
     /// Of operations that anybody may do on something that may not be there.

@@ -5,6 +5,7 @@ mod feedback;
 mod generate;
 mod keys;
 mod pack;
+mod registry;
 mod score;
 mod serve;
 
@@ -37,10 +38,12 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Make, check and describe packs
     Pack(pack::Arguments),
+    /// Publish, promote, roll back, remove and explain versions
+    Registry(registry::Arguments),
 }
 
 /// The subcommands whose settings may come from a file: the server, and those that speak of one.
-const FROM_FILE: [&str; 4] = [SERVE, "doctor", "keys", "feedback"];
+const FROM_FILE: [&str; 5] = [SERVE, "doctor", "keys", "feedback", "registry"];
 const SERVE: &str = "serve";
 
 impl Cli {
@@ -85,6 +88,7 @@ impl Cli {
             Command::Score(arguments) => score::run(arguments),
             Command::Doctor(arguments) => doctor::run(arguments),
             Command::Pack(arguments) => pack::run(arguments),
+            Command::Registry(arguments) => registry::run(arguments),
         }
     }
 }

@@ -23,8 +23,8 @@ pub use log::{LogFormat, LogSettings};
 pub use server::ServerSettings;
 
 use crate::{
-    engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, scoring::ScoringSettings,
-    store::StoreSettings,
+    engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, registry::RegistrySettings,
+    scoring::ScoringSettings, store::StoreSettings,
 };
 
 /// Every setting of a server.
@@ -47,6 +47,8 @@ pub struct Settings {
     pub scoring: ScoringSettings,
     #[command(flatten)]
     pub store: StoreSettings,
+    #[command(flatten)]
+    pub registry: RegistrySettings,
     #[command(flatten)]
     pub feedback: FeedbackSettings,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use super::schema::Gold;
 use crate::{
     api::{ApiError, Code, answer::List, body, caller::Caller, fields::Fields, paging, refusals::FeedbackErrors},
     app::State,
-    domain::{ImageId, Rating, Role},
+    domain::{ImageId, Rating},
 };
 
 /// Make a picture a gold item with its right answer; it is kept, and shown to raters of all keys
@@ -29,7 +29,7 @@ pub(crate) async fn set(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<Json<Gold>, ApiError> {
-    let caller = admin(caller)?;
+    let caller = caller.admin()?;
     let server = &state.settings.server;
     let mut fields = Fields::json(body::json_object(&request, payload, server.max_body, server.body_timeout()).await?);
     let missing = |name: &str| ApiError::invalid(name, "it is missing");
@@ -72,14 +72,9 @@ pub(crate) async fn list(
     page: web::Query<Page>,
     state: web::Data<State>,
 ) -> Result<Json<List<Gold>>, ApiError> {
-    admin(caller)?;
+    caller.admin()?;
     let limit = paging::limit(page.limit)?;
     let gold = state.store.list_gold(page.after, limit + 1).await?;
     let told = gold.into_iter().map(|(image, rating)| Gold { image_id: image.to_string(), rating }).collect();
     Ok(Json(List::page(told, limit)))
-}
-
-fn admin(caller: Caller) -> Result<Caller, ApiError> {
-    let message = "an admin key is needed: `plaudit keys create NAME --role admin` makes one";
-    (caller.role == Role::Admin).then_some(caller).ok_or_else(|| ApiError::new(Code::Forbidden, message))
 }
