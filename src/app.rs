@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -27,9 +27,10 @@ use crate::{
     pack::Pack,
     registry::{Kind, Registry},
     runtime::Device,
-    scoring::Scorer,
+    scoring::{Scorer, ScoringSettings},
     settings::{ServerSettings, Settings},
     store::Store,
+    swap::{self, Start, Swapper},
 };
 
 /// What every handler shares.
@@ -47,6 +48,8 @@ pub struct State {
     pub store: Store,
     /// What can be served, and what was.
     pub registry: Registry,
+    /// What makes a version serve here.
+    pub swapper: Swapper,
     /// What is counted.
     pub metrics: Metrics,
     /// What lets people vote.
@@ -228,22 +231,13 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     let device = settings.server.device.resolve()?;
     store.set_ballast(settings.jobs.ballast)?;
     let metrics = Metrics::new();
-    let pack = Pack::open(pack)?;
-    let (of_engine, of_scoring, counted) = (settings.engine.clone(), settings.scoring.clone(), metrics.clone());
-    let load = move || {
-        // The engine first: it sets up the threads that both share.
-        let engine = Engine::start(&pack, device, &of_engine, counted.clone())?;
-        anyhow::Ok((Arc::new(engine), Scorer::start(&pack, device, &of_scoring, counted)?))
-    };
-    let (engine, scorer) = tokio::task::spawn_blocking(load).await??;
-    if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
-        metrics.model_info.with_label_values(&["reward", &version]).set(1);
-    }
     let registry = Registry::open(store.clone(), settings.registry.clone()).await?;
-    tell_served(&registry, Kind::Generator, &engine.model().version).await?;
-    if let Some(version) = scorer.as_ref().and_then(Scorer::reward_version) {
-        tell_served(&registry, Kind::Reward, version).await?;
-    }
+    let first = swap::start(&registry, pack).await?;
+    let (engine, scorer) = {
+        let (settings, metrics) = (settings.clone(), metrics.clone());
+        tokio::task::spawn_blocking(move || load(first, device, &settings, &metrics)).await??
+    };
+    let swapper = follow(&registry, &engine, scorer.as_ref(), &metrics, &settings, pack).await?;
     let jobs =
         Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
     Ok(State {
@@ -260,10 +254,69 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         jobs,
         store,
         registry,
+        swapper,
         metrics,
         keys,
         device,
     })
+}
+
+/// The engine over the first generator, and what scores. A champion that cannot serve leaves its place to what was given.
+fn load(
+    first: Start,
+    device: Device,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> anyhow::Result<(Arc<Engine>, Option<Scorer>)> {
+    let Start { pack, given, reward } = first;
+    // The engine first: it sets up the threads that both share.
+    let start = |pack: &Pack| Engine::start(pack, device, &settings.engine, metrics.clone());
+    let (engine, pack) = match (start(&pack), given) {
+        (Err(error), Some(given)) => {
+            tracing::error!("{} cannot serve, {} does: {error:#}", pack.version(), given.version());
+            (start(&given)?, given)
+        }
+        (started, _) => (started?, pack),
+    };
+    let score = |reward: Option<PathBuf>| {
+        let reward = reward.or_else(|| settings.scoring.reward.clone());
+        Scorer::start(&pack, device, &ScoringSettings { reward, ..settings.scoring.clone() }, metrics.clone())
+    };
+    let scorer = match (score(reward.clone()), reward) {
+        (Err(error), Some(reward)) => {
+            tracing::error!("{} cannot score: {error:#}", reward.display());
+            score(None)
+        }
+        (scorer, _) => scorer,
+    };
+    Ok((Arc::new(engine), scorer?))
+}
+
+/// From now on what serves is what the registry says.
+async fn follow(
+    registry: &Registry,
+    engine: &Arc<Engine>,
+    scorer: Option<&Scorer>,
+    metrics: &Metrics,
+    settings: &Settings,
+    pack: &Path,
+) -> anyhow::Result<Swapper> {
+    let given = Pack::open(pack)?.version();
+    tell_served(registry, Kind::Generator, &engine.model().version).await?;
+    let reward = scorer.and_then(Scorer::reward);
+    if let Some(reward) = &reward {
+        metrics.model_info.with_label_values(&["reward", reward.version()]).set(1);
+        tell_served(registry, Kind::Reward, reward.version()).await?;
+    }
+    let (into, folder) = (registry.clone(), pack.to_owned());
+    let adopt = async move {
+        swap::adopt(into.clone(), Kind::Generator, folder, given).await;
+        if let Some(reward) = reward {
+            swap::adopt(into, Kind::Reward, reward.folder().to_owned(), reward.version().to_owned()).await;
+        }
+    };
+    let (registry, engine, scorer) = (registry.clone(), engine.clone(), scorer.cloned());
+    Ok(Swapper::follow(registry, engine, scorer, metrics.clone(), settings.swap.clone(), adopt))
 }
 
 /// Writes down what this server serves. A pack may have a name that no version has: it is served all the same.

@@ -15,6 +15,7 @@ use crate::{
     pipeline::{PipelineError, schedule::ScheduleError},
     registry::RegistryError,
     store::{CastError, is_full},
+    swap::SwapError,
 };
 
 macro_rules! codes {
@@ -79,6 +80,8 @@ codes! {
     RequestTimeout "request_timeout" REQUEST_TIMEOUT "invalid_request_error";
     /// Somebody else changed it meanwhile: look at it, and ask again.
     VersionConflict "version_conflict" CONFLICT "invalid_request_error";
+    /// There is no room for the version beside what serves.
+    InsufficientMemory "insufficient_memory" CONFLICT "invalid_request_error";
     /// The job was called off while its caller waited.
     JobCancelled "job_cancelled" GONE "invalid_request_error";
     /// The job's time to live is over.
@@ -93,6 +96,8 @@ codes! {
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "invalid_request_error";
     /// The same `Idempotency-Key` came with another request.
     IdempotencyMismatch "idempotency_mismatch" UNPROCESSABLE_ENTITY "invalid_request_error";
+    /// The version's files are damaged, compute something else than when it was made, or do not fit what serves.
+    VersionRefused "version_refused" UNPROCESSABLE_ENTITY "invalid_request_error";
     /// This caller asks too often, or has too much waiting.
     RateLimited "rate_limited" TOO_MANY_REQUESTS "rate_limit_error";
     /// The server failed; its log says more, under the request's id.
@@ -322,6 +327,21 @@ impl From<RegistryError> for ApiError {
             RegistryError::Said { field, .. } => Self::new(Code::InvalidValue, message).at(field),
             RegistryError::Signature { .. } => Self::new(Code::Forbidden, message).at("version"),
             _ => Self::internal(message),
+        }
+    }
+}
+
+impl From<SwapError> for ApiError {
+    fn from(error: SwapError) -> Self {
+        match error {
+            SwapError::Registry(error) => error.into(),
+            SwapError::NoRoom(_) => Self::new(Code::InsufficientMemory, error.to_string()).at("drain"),
+            SwapError::Thread => Self::internal(error),
+            SwapError::Pack(_)
+            | SwapError::Load(_)
+            | SwapError::Reward(_)
+            | SwapError::NoClip
+            | SwapError::Refused { .. } => Self::new(Code::VersionRefused, error.to_string()).at("version"),
         }
     }
 }

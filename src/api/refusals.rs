@@ -42,8 +42,8 @@ refusals! {
     FeedbackErrors: InvalidValue UnknownField InvalidApiKey Forbidden TokenInvalid TokenRaterMismatch NotFound
         RequestTimeout TokenExpired TooLarge UnsupportedMediaType IdempotencyMismatch RateLimited Internal NotReady DiskFull;
     /// Of operations that administrators do on versions.
-    RegistryErrors: InvalidValue UnknownField InvalidApiKey Forbidden NotFound RequestTimeout VersionConflict VersionRetired
-        TooLarge UnsupportedMediaType Internal NotReady;
+    RegistryErrors: InvalidValue UnknownField InvalidApiKey Forbidden NotFound RequestTimeout VersionConflict
+        InsufficientMemory VersionRetired TooLarge UnsupportedMediaType VersionRefused Internal NotReady;
     /// Of what administrators read of versions.
     RegistryListErrors: InvalidValue InvalidApiKey Forbidden NotFound RateLimited Internal NotReady;
     /// Of lists.

@@ -20,11 +20,7 @@ pub struct Distance {
 ///
 /// # Errors
 /// With every file whose content differs and every component whose outputs are too far from the golden ones.
-pub fn verify(
-    pack: &Pack,
-    settings: &SessionSettings,
-    progress: impl FnMut(&str),
-) -> Result<Vec<Distance>, PackError> {
+pub fn verify(pack: &Pack, settings: &SessionSettings, progress: impl FnMut(&str)) -> Result<Vec<Distance>, PackError> {
     let all: Vec<Component> = pack.components().map(|(component, _)| component).collect();
     verify_components(pack, &all, settings, progress)
 }
@@ -50,8 +46,12 @@ pub fn verify_components(
 
 fn hashes(pack: &Pack, components: &[Component], faults: &mut Faults, progress: &mut impl FnMut(&str)) {
     let manifest = pack.manifest();
-    let others: Vec<&str> =
-        pack.components().map(|(component, _)| component).filter(|one| !components.contains(one)).map(Component::name).collect();
+    let others: Vec<&str> = pack
+        .components()
+        .map(|(component, _)| component)
+        .filter(|one| !components.contains(one))
+        .map(Component::name)
+        .collect();
     let looked_at = manifest.components.iter().filter(|(name, _)| !others.contains(&name.as_str()));
     for (path, facts) in looked_at.flat_map(|(_, entry)| &entry.files).chain(&manifest.files) {
         progress(path);

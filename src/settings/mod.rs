@@ -24,7 +24,7 @@ pub use server::ServerSettings;
 
 use crate::{
     engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, registry::RegistrySettings,
-    scoring::ScoringSettings, store::StoreSettings,
+    scoring::ScoringSettings, store::StoreSettings, swap::SwapSettings,
 };
 
 /// Every setting of a server.
@@ -49,6 +49,8 @@ pub struct Settings {
     pub store: StoreSettings,
     #[command(flatten)]
     pub registry: RegistrySettings,
+    #[command(flatten)]
+    pub swap: SwapSettings,
     #[command(flatten)]
     pub feedback: FeedbackSettings,
     #[command(flatten)]

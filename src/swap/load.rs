@@ -1,6 +1,10 @@
 //! A version becomes ready to serve, on a thread of its own that stands back behind what serves.
 
-use std::{path::Path, sync::Arc, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plaudit_onnx::Model;
 use tokio::sync::oneshot;

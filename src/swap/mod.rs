@@ -30,8 +30,9 @@ pub use error::SwapError;
 pub use memory::NoRoom;
 use serde::Serialize;
 pub use settings::SwapSettings;
+pub(crate) use start::adopt;
 pub use start::{Start, start};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, watch};
 use utoipa::ToSchema;
 
 use crate::{
@@ -90,6 +91,8 @@ struct Inner {
     places: Mutex<[Place; 2]>,
     /// Somebody promoted here: look at once.
     look: Notify,
+    /// One acts at a time.
+    acting: Arc<tokio::sync::Mutex<()>>,
     /// Counts what was acted on.
     acted: watch::Sender<u64>,
 }
@@ -128,8 +131,8 @@ impl Swapper {
         adopt: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         let (acted, _) = watch::channel(0);
-        let (places, look) = (Mutex::default(), Notify::new());
-        let inner = Arc::new(Inner { registry, engine, scorer, metrics, settings, places, look, acted });
+        let (places, look, acting) = (Mutex::default(), Notify::new(), Arc::default());
+        let inner = Arc::new(Inner { registry, engine, scorer, metrics, settings, places, look, acting, acted });
         let weak = Arc::downgrade(&inner);
         tokio::spawn(async move {
             adopt.await;
@@ -144,6 +147,11 @@ impl Swapper {
     /// See [`SwapError`].
     pub async fn prepare(&self, kind: Kind, version: &VersionId) -> Result<Ready, SwapError> {
         self.inner.prepare(kind, version, false).await
+    }
+
+    /// As long as this is held the registry is not followed here.
+    pub async fn hold(&self) -> OwnedMutexGuard<()> {
+        self.inner.acting.clone().lock_owned().await
     }
 
     /// Serves a generator for which there is no room beside what serves: see [`Engine::replace`].
@@ -235,6 +243,7 @@ impl Inner {
 
     /// Looks at the registry, and acts if the champion is not what serves.
     async fn look(&self, kind: Kind) -> anyhow::Result<()> {
+        let _alone = self.acting.lock().await;
         let aliases = self.registry.aliases(kind).await?;
         let serving = self.serving(kind);
         let Some(champion) = aliases.champion.filter(|champion| serving.as_deref() != Some(champion.as_str())) else {
@@ -305,7 +314,8 @@ impl Inner {
         match ready {
             Ready::Generator(generator) => {
                 let routes = self.engine.routes();
-                let candidate = routes.candidate.clone().filter(|trial| trial.generator.version() != generator.version());
+                let candidate =
+                    routes.candidate.clone().filter(|trial| trial.generator.version() != generator.version());
                 self.engine.serve(Routes { champion: generator, candidate });
                 self.observe_release(routes.champion.version().to_owned());
             }

@@ -17,6 +17,8 @@ const ACTOR: &str = "plaudit serve";
 pub struct Start {
     /// The generator.
     pub pack: Pack,
+    /// What was given, where that is another one.
+    pub given: Option<Pack>,
     /// The reward, where the registry has a champion; otherwise it is the pack's own or the settings'.
     pub reward: Option<PathBuf>,
 }
@@ -30,24 +32,25 @@ pub struct Start {
 pub async fn start(registry: &Registry, pack: &Path) -> anyhow::Result<Start> {
     let given = Pack::open(pack)?;
     let champion = registry.aliases(Kind::Generator).await?.champion;
-    let other = champion.filter(|champion| champion.name() == given.manifest().name && champion.as_str() != given.version());
-    let pack = match other {
-        None => given,
+    let other =
+        champion.filter(|champion| champion.name() == given.manifest().name && champion.as_str() != given.version());
+    let (pack, given) = match other {
+        None => (given, None),
         Some(champion) => match opened(registry, champion.clone()).await {
             Ok(pack) => {
                 let version = given.version();
                 tracing::info!(%champion, "the registry's champion serves; --pack is {version}");
-                pack
+                (pack, Some(given))
             }
             Err(error) => {
                 tracing::error!(%champion, "the champion cannot serve, {} does: {error:#}", given.version());
-                given
+                (given, None)
             }
         },
     };
     let reward = registry.aliases(Kind::Reward).await?.champion;
     let reward = reward.map(|version| registry.folder(Kind::Reward, &version)).filter(|folder| folder.is_dir());
-    Ok(Start { pack, reward })
+    Ok(Start { pack, given, reward })
 }
 
 /// A version's pack, verified.

@@ -14,5 +14,6 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(promote::promote)
         .service(promote::rollback)
         .service(versions::promotions)
-        .service(versions::served);
+        .service(versions::served)
+        .service(versions::swaps);
 }

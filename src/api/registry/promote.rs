@@ -14,6 +14,8 @@ use crate::{
 };
 
 /// Make a version champion, if the champion is the one that you expect
+///
+/// This server verifies and loads it first. Once this has answered no new request is drawn, or scored, by the version before.
 #[utoipa::path(
     tag = "operators",
     operation_id = "promote_version",
@@ -38,11 +40,42 @@ pub(crate) async fn promote(
     let mut fields = fields(&request, payload, &state).await?;
     let expected = version_in(&mut fields, "expected")?;
     let reason = reason(&mut fields)?;
+    let drain = fields.flag("drain")?.unwrap_or(false) && kind == Kind::Generator;
     fields.finish()?;
-    // Files first: a database that names a damaged champion helps nobody.
-    state.registry.check(kind, &version).await?;
     let actor = caller.owner.to_string();
-    answer(state.registry.promote(Promotion { kind, version, expected, actor, reason }).await?)
+    let promotion = Promotion { kind, version: version.clone(), expected: expected.clone(), actor, reason };
+    // On the runtime that outlives connections: who goes away leaves no half of a promotion behind.
+    let promoted = state.runtime.clone().spawn(async move {
+        let hopeful = state.registry.aliases(kind).await?.champion == expected;
+        // Files first: a database that names a damaged champion helps nobody.
+        let ready = match (hopeful, drain) {
+            (false, _) => None,
+            (true, false) => Some(state.swapper.prepare(kind, &version).await?),
+            (true, true) => {
+                state.registry.check(kind, &version).await?;
+                None
+            }
+        };
+        let actor = promotion.actor.clone();
+        let held = if drain { Some(state.swapper.hold().await) } else { None };
+        let written = state.registry.promote(promotion).await?;
+        let replaced = match drain {
+            false => None,
+            true => match state.swapper.replace(&version).await {
+                Ok(ready) => Some(ready),
+                Err(error) => {
+                    let reason = format!("{version} could not be loaded");
+                    state.registry.rollback(kind, None, Some(version), &actor, &reason).await?;
+                    return Err(error.into());
+                }
+            },
+        };
+        drop(held);
+        let answer = answer(&state, written).await;
+        drop((ready, replaced));
+        answer
+    });
+    promoted.await.map_err(ApiError::internal)?
 }
 
 /// Make an earlier champion champion again, if the champion is the one that you expect
@@ -67,12 +100,17 @@ pub(crate) async fn rollback(
     let (expected, to) = (version_in(&mut fields, "expected")?, version_in(&mut fields, "to")?);
     let reason = reason(&mut fields)?;
     fields.finish()?;
-    let actor = caller.owner.to_string();
-    answer(state.registry.rollback(kind.into_inner(), to, expected, &actor, &reason).await?)
+    let (kind, actor) = (kind.into_inner(), caller.owner.to_string());
+    let rolled_back = state.runtime.clone().spawn(async move {
+        let written = state.registry.rollback(kind, to, expected, &actor, &reason).await?;
+        answer(&state, written).await
+    });
+    rolled_back.await.map_err(ApiError::internal)?
 }
 
-/// The database is the truth: the champion is another one from here on, and servers follow.
-fn answer(written: PromotionRecord) -> Result<Json<PromotionEntry>, ApiError> {
+/// The database is the truth: other servers follow it, this one has.
+async fn answer(state: &State, written: PromotionRecord) -> Result<Json<PromotionEntry>, ApiError> {
+    state.swapper.settled(written.kind, written.sequence).await?;
     Ok(Json(written.into()))
 }
 

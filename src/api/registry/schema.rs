@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::{
     domain::{Kind, VersionId},
     registry::{Action, Alias, Aliases, EventRange, Lineage, PromotionRecord, Serving, VersionRecord, VersionState},
+    swap::{SwapState, SwapStatus},
 };
 
 /// A version that was published.
@@ -108,6 +109,9 @@ pub(crate) struct PromoteRequest {
     /// Why, in a line
     #[schema(pattern = "^ *[^\\u0000-\\u0020\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$", max_length = 2000)]
     reason: String,
+    /// Where there is no room for two versions: take what serves out of memory first. Requests are refused meanwhile
+    #[schema(default = false)]
+    drain: Option<bool>,
 }
 
 /// A rollback that is asked for.
@@ -124,6 +128,30 @@ pub(crate) struct RollbackRequest {
     /// Why, in a line
     #[schema(pattern = "^ *[^\\u0000-\\u0020\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$", max_length = 2000)]
     reason: String,
+}
+
+/// Where a kind of versions stands on this server.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SwapPlace {
+    /// What it is about
+    kind: Kind,
+    /// What happens
+    state: SwapState,
+    /// What serves; `null`: nothing does
+    version: Option<String>,
+    /// What is being prepared, or was refused
+    other: Option<String>,
+    /// Why it was refused
+    reason: Option<String>,
+    /// Place in the log of promotions that was acted on
+    sequence: i64,
+}
+
+impl From<SwapStatus> for SwapPlace {
+    fn from(status: SwapStatus) -> Self {
+        let SwapStatus { kind, state, version, other, reason, sequence } = status;
+        Self { kind, state, version, other: other.map(|id| id.to_string()), reason, sequence }
+    }
 }
 
 impl Version {

@@ -9,7 +9,7 @@ use actix_web::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::schema::{PromotionEntry, Served, Version};
+use super::schema::{PromotionEntry, Served, SwapPlace, Version};
 use crate::{
     api::{ApiError, answer::List, caller::Caller, paging, refusals::RegistryListErrors},
     app::State,
@@ -117,6 +117,20 @@ pub(crate) async fn promotions(
     }
     let entries = state.registry.promotions(page.kind, after, limit + 1).await?;
     Ok(Json(List::page(entries.into_iter().map(PromotionEntry::from).collect(), limit)))
+}
+
+/// Tell where versions stand on this server
+#[utoipa::path(
+    tag = "operators",
+    operation_id = "swaps",
+    responses((status = 200, description = "The generator, then the reward", body = List<SwapPlace>), RegistryListErrors),
+    security(("key" = []))
+)]
+#[get("/v1/admin/swaps")]
+pub(crate) async fn swaps(caller: Caller, state: web::Data<State>) -> Result<Json<List<SwapPlace>>, ApiError> {
+    caller.admin()?;
+    let data = state.swapper.status().into_iter().map(SwapPlace::from).collect();
+    Ok(Json(List { object: "list", data, has_more: false }))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -1,7 +1,7 @@
 //! A version of the reward that scores.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -15,18 +15,24 @@ use crate::{
 #[derive(Debug)]
 pub struct ServedReward {
     version: String,
+    folder: PathBuf,
     head: Mutex<RewardHead>,
 }
 
 impl ServedReward {
     pub(super) fn open(folder: &Path, pack: &Pack, sessions: &SessionSettings) -> anyhow::Result<Self> {
         let head = RewardHead::open(&RewardPack::open(folder, pack, sessions)?, sessions)?;
-        Ok(Self { version: head.version().to_owned(), head: Mutex::new(head) })
+        Ok(Self { version: head.version().to_owned(), folder: folder.to_owned(), head: Mutex::new(head) })
     }
 
     /// `name@hash` of its pack.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Where its pack is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn run<'a>(
