@@ -125,9 +125,25 @@ mod tests {
     fn names_that_could_lead_elsewhere_are_refused() {
         let long = format!("{}@0123456789ab", "a".repeat(VersionId::LONGEST_NAME + 1));
         let cases = [
-            "", "miniature", "@0123456789ab", "..@0123456789ab", "../x@0123456789ab", "a/b@0123456789ab", "a\\b@0123456789ab",
-            ".hidden@0123456789ab", "-rf@0123456789ab", "a@0123456789AB", "a@0123456789a", "a@0123456789abc", "a b@0123456789ab",
-            "a\0@0123456789ab", "a@b@0123456789ab", "a@0123456789ab/..", "é@0123456789ab", "a\n@0123456789ab", &long,
+            "",
+            "miniature",
+            "@0123456789ab",
+            "..@0123456789ab",
+            "../x@0123456789ab",
+            "a/b@0123456789ab",
+            "a\\b@0123456789ab",
+            ".hidden@0123456789ab",
+            "-rf@0123456789ab",
+            "a@0123456789AB",
+            "a@0123456789a",
+            "a@0123456789abc",
+            "a b@0123456789ab",
+            "a\0@0123456789ab",
+            "a@b@0123456789ab",
+            "a@0123456789ab/..",
+            "é@0123456789ab",
+            "a\n@0123456789ab",
+            &long,
         ];
         assert!(cases.iter().all(|text| text.parse::<VersionId>().is_err()));
     }

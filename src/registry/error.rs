@@ -30,7 +30,8 @@ pub enum RegistryError {
     /// Somebody else was faster.
     #[error(
         "the champion {kind} is {}, not {}: somebody promoted meanwhile. Look at it, and ask again with it as what you expect",
-        Named(current), Named(expected)
+        Named(current),
+        Named(expected)
     )]
     Conflict {
         /// Of what.
@@ -77,7 +78,9 @@ pub enum RegistryError {
         longest: usize,
     },
     /// Nobody who is trusted signed it.
-    #[error("{version}: {reason}. `plaudit registry sign` signs a version; --registry-trusted-keys says whose signatures count")]
+    #[error(
+        "{version}: {reason}. `plaudit registry sign` signs a version; --registry-trusted-keys says whose signatures count"
+    )]
     Signature {
         /// The version.
         version: VersionId,

@@ -103,8 +103,7 @@ fn content(item: &Item, path: &Path) -> Option<Fault> {
 
 /// The components that the store does not have; those that it has are whole.
 fn missing<'a>(source: &'a Source, store: &Path) -> Result<Vec<&'a Entry>, RegistryError> {
-    let (there, new): (Vec<_>, Vec<_>) =
-        source.components.iter().partition(|entry| store.join(&entry.sha256).is_dir());
+    let (there, new): (Vec<_>, Vec<_>) = source.components.iter().partition(|entry| store.join(&entry.sha256).is_dir());
     for entry in there {
         let kept = store.join(&entry.sha256);
         let faults = Item::all(entry).iter().filter_map(|item| content(item, &kept.join(&item.name))).collect();

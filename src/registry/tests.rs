@@ -20,7 +20,9 @@ pub(super) fn variant(beside: &Path, name: &str) -> PathBuf {
     }
     for component in ["unet", "vae_decoder"] {
         let file = format!("{component}/config.json");
-        let other = fs::read_to_string(bundled.join(&file)).expect("a file").trim_end().to_owned() + &" ".repeat(name.len()) + "\n";
+        let other = fs::read_to_string(bundled.join(&file)).expect("a file").trim_end().to_owned()
+            + &" ".repeat(name.len())
+            + "\n";
         let other = other.replacen('{', &format!("{{\"_variant\": {name:?},"), 1);
         fs::write(folder.join(&file), &other).expect("written");
         let entry = manifest.components.get_mut(component).expect("a component");

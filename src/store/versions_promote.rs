@@ -100,8 +100,15 @@ impl Store {
         ready(&mut transaction, *kind, version).await?;
         refuse_champion(*kind, version, current.as_ref())?;
         let (previous, below) = (current.as_ref().map(|now| now.version.clone()), current.map(|now| now.sequence));
-        let entry =
-            Entry { kind: *kind, action: Action::Promote, version: Some(version.clone()), previous, below, actor, reason };
+        let entry = Entry {
+            kind: *kind,
+            action: Action::Promote,
+            version: Some(version.clone()),
+            previous,
+            below,
+            actor,
+            reason,
+        };
         crown(transaction, entry).await
     }
 
@@ -220,12 +227,11 @@ fn refuse_champion(kind: Kind, version: &VersionId, current: Option<&Named>) -> 
 }
 
 async fn named(transaction: &mut Transaction, kind: Kind, alias: Alias) -> Result<Option<Named>, RegistryError> {
-    let row: Option<(String, i64)> =
-        query_as("SELECT version, sequence FROM aliases WHERE kind = $1 AND alias = $2")
-            .bind(kind.name())
-            .bind(alias.name())
-            .fetch_optional(transaction)
-            .await?;
+    let row: Option<(String, i64)> = query_as("SELECT version, sequence FROM aliases WHERE kind = $1 AND alias = $2")
+        .bind(kind.name())
+        .bind(alias.name())
+        .fetch_optional(transaction)
+        .await?;
     let read = |(version, sequence): (String, i64)| anyhow::Ok(Named { version: parsed(&version)?, sequence });
     Ok(row.map(read).transpose()?)
 }

@@ -31,7 +31,10 @@ async fn versions_leave_that_nothing_holds_and_what_is_known_of_them_stays() {
         assert!(matches!(place.promote(version, Some(&d)).await, Err(RegistryError::Retired { .. })));
         let tried = place.registry.set_candidate(Kind::Reward, Some(version.clone()), "test", "try it").await;
         assert!(matches!(tried, Err(RegistryError::Retired { .. })));
-        assert!(matches!(place.registry.began_serving(Kind::Reward, version).await, Err(RegistryError::Retired { .. })));
+        assert!(matches!(
+            place.registry.began_serving(Kind::Reward, version).await,
+            Err(RegistryError::Retired { .. })
+        ));
         assert!(matches!(place.registry.check(Kind::Reward, version).await, Err(RegistryError::Retired { .. })));
     }
     assert!(matches!(place.rollback(Some(&a), Some(&d)).await, Err(RegistryError::Retired { .. })));

@@ -32,7 +32,8 @@ async fn a_version_is_published_promoted_explained_and_gone_back_from_by_command
     let evidence = place.source("gate.json");
     fs::write(&evidence, r#"{"verdict": "passed"}"#).expect("written");
     let tuned = place.generator("tuned", true);
-    let arguments = ["publish", "generator", tuned.to_str().expect("a path"), "--parent", &first, "--events", "1..2048"];
+    let arguments =
+        ["publish", "generator", tuned.to_str().expect("a path"), "--parent", &first, "--events", "1..2048"];
     let second = done(data, &[&arguments[..], &["--evidence", evidence.to_str().expect("a path")]].concat());
     done(data, &["promote", "generator", &first, "--expected", "none", "--reason", "the first one"]);
     let output = plaudit(data, &["promote", "generator", &second, "--expected", "none", "--reason", "better"]);
@@ -60,7 +61,10 @@ async fn a_version_is_published_promoted_explained_and_gone_back_from_by_command
 
     done(data, &["rollback", "generator", "--reason", "thumbs fell"]);
     let log = done(data, &["log", "generator"]);
-    assert!(log.lines().last().is_some_and(|line| line.contains("rollback") && line.ends_with("ann: thumbs fell")), "{log}");
+    assert!(
+        log.lines().last().is_some_and(|line| line.contains("rollback") && line.ends_with("ann: thumbs fell")),
+        "{log}"
+    );
     assert_eq!(done(data, &["gc", "--keep", "0", "--min-age", "0", "--dry-run"]), "", "it is served");
     let output = plaudit(data, &["rollback", "generator", "--reason", " "]);
     assert!(!output.status.success() && said(&output).contains("reason"), "{}", said(&output));

@@ -54,7 +54,8 @@ async fn going_back_goes_back_one_champion_at_a_time() {
 async fn whoever_promotes_says_who_and_why() {
     let place = Place::new().await;
     let a = place.published("a").await;
-    for (actor, reason) in [("", "why"), ("who", ""), ("who", "   "), ("who", "two\nlines"), (&"x".repeat(201), "why")] {
+    for (actor, reason) in [("", "why"), ("who", ""), ("who", "   "), ("who", "two\nlines"), (&"x".repeat(201), "why")]
+    {
         let promotion = Promotion {
             kind: Kind::Reward,
             version: a.clone(),
@@ -74,12 +75,17 @@ async fn a_candidate_becomes_champion_or_is_taken_back() {
     let place = Place::new().await;
     let (a, b) = (place.published("a").await, place.published("b").await);
     place.promote(&a, None).await.expect("promoted");
-    let set = |version: Option<&VersionId>| place.registry.set_candidate(Kind::Reward, version.cloned(), "test", "to be tried");
+    let set = |version: Option<&VersionId>| {
+        place.registry.set_candidate(Kind::Reward, version.cloned(), "test", "to be tried")
+    };
     assert!(matches!(set(None).await, Err(RegistryError::NoCandidate { .. })));
     assert!(matches!(set(Some(&a)).await, Err(RegistryError::IsChampion { .. })));
     let entry = set(Some(&b)).await.expect("a candidate");
     let aliases = place.registry.aliases(Kind::Reward).await.expect("aliases");
-    assert_eq!((aliases.champion, aliases.candidate, aliases.sequence), (Some(a.clone()), Some(b.clone()), entry.sequence));
+    assert_eq!(
+        (aliases.champion, aliases.candidate, aliases.sequence),
+        (Some(a.clone()), Some(b.clone()), entry.sequence)
+    );
     let entry = set(None).await.expect("taken back");
     assert_eq!((entry.action, entry.version, entry.previous), (Action::Withdraw, None, Some(b.clone())));
     set(Some(&b)).await.expect("a candidate");
@@ -88,7 +94,8 @@ async fn a_candidate_becomes_champion_or_is_taken_back() {
     place.promote(&b, Some(&a)).await.expect("promoted");
     let aliases = place.registry.aliases(Kind::Reward).await.expect("aliases");
     assert_eq!((aliases.champion, aliases.candidate), (Some(b), None));
-    let actions: Vec<_> = place.registry.promotions(None, 0, 9).await.expect("a log").iter().map(|e| e.action).collect();
+    let actions: Vec<_> =
+        place.registry.promotions(None, 0, 9).await.expect("a log").iter().map(|e| e.action).collect();
     use Action::*;
     assert_eq!(actions, [Promote, Candidate, Withdraw, Candidate, Pause, Promote]);
 }
@@ -97,7 +104,8 @@ async fn a_candidate_becomes_champion_or_is_taken_back() {
 async fn what_is_served_is_known_by_server_until_it_ends() {
     let place = Place::new().await;
     let (a, b) = (place.published("a").await, place.published("b").await);
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() as i64;
+    let now =
+        || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs() as i64;
     place.registry.began_serving(Kind::Reward, &a).await.expect("written");
     place.registry.began_serving(Kind::Reward, &a).await.expect("written");
     place.registry.began_serving_as(Kind::Reward, Alias::Candidate, &b).await.expect("written");
@@ -112,7 +120,9 @@ async fn what_is_served_is_known_by_server_until_it_ends() {
     drop(registry);
     let store = loop {
         match Store::open(data.path()).await {
-            Err(error) if error.to_string().contains("is in use") => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) if error.to_string().contains("is in use") => {
+                tokio::time::sleep(Duration::from_millis(20)).await
+            }
             opened => break opened.expect("a store"),
         }
     };

@@ -26,7 +26,8 @@ async fn a_published_pack_opens_and_verifies_where_it_is_and_says_where_it_comes
     place.registry.verify(Kind::Generator, &record.version, None, &settings).await.expect("as it was made");
     assert_eq!(place.registry.version(Kind::Generator, &record.version).await.expect("a row"), record);
 
-    let reward = place.registry.publish(Kind::Reward, &bundled().join("reward"), by("trainer")).await.expect("published");
+    let reward =
+        place.registry.publish(Kind::Reward, &bundled().join("reward"), by("trainer")).await.expect("published");
     place.registry.verify(Kind::Reward, &reward.version, Some(&pack), &settings).await.expect("of this pack's CLIP");
     let all = place.registry.versions(None, 9, None).await.expect("versions");
     assert_eq!(all, [reward.clone(), record.clone()], "the newest first");

@@ -35,7 +35,8 @@ async fn where_keys_are_trusted_nothing_else_is_published_or_promoted() {
     // Published before keys were asked for.
     let store = Store::attach(place.data.path()).await.expect("a store");
     let trusting = Registry::new(store, settings(&[])).expect("a registry");
-    let unsigned = trusting.publish(Kind::Reward, &place.reward("unsigned"), by("test")).await.expect("published").version;
+    let unsigned =
+        trusting.publish(Kind::Reward, &place.reward("unsigned"), by("test")).await.expect("published").version;
     assert!(matches!(place.promote(&unsigned, Some(&version)).await, Err(RegistryError::Signature { .. })));
     let tried = place.registry.set_candidate(Kind::Reward, Some(unsigned.clone()), "test", "try it").await;
     assert!(matches!(tried, Err(RegistryError::Signature { .. })));

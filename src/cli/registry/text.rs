@@ -2,9 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write, path::Path};
 
-use plaudit::registry::{
-    Aliases, Kind, Lineage, PromotionRecord, Serving, VersionId, VersionRecord, VersionState,
-};
+use plaudit::registry::{Aliases, Kind, Lineage, PromotionRecord, Serving, VersionId, VersionRecord, VersionState};
 
 /// Unix seconds as a time.
 pub(super) fn time(seconds: i64) -> String {
