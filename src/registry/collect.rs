@@ -69,8 +69,8 @@ impl Registry {
         blocking(move || {
             let folders = &registry.inner.folders;
             leaving.iter().try_for_each(|(kind, version)| folders.remove(*kind, version, &held))?;
-            pass(CrashPoint::FoldersGone);
             if !leaving.is_empty() {
+                pass(CrashPoint::FoldersGone);
                 folders.prune()?;
             }
             Ok(held)

@@ -251,7 +251,7 @@ impl Store {
     }
 
     /// This start of this server, as rows of jobs tell whose they are.
-    fn server(&self) -> &str {
+    pub(crate) fn server(&self) -> &str {
         &self.inner.server
     }
 

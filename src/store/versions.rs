@@ -84,7 +84,8 @@ impl Store {
                 return Err(RegistryError::Taken { kind, version: version.clone(), known: known.manifest });
             }
             Some(known) => {
-                query("UPDATE versions SET retired = NULL WHERE kind = $1 AND version = $2")
+                query("UPDATE versions SET retired = NULL, placed = $1 WHERE kind = $2 AND version = $3")
+                    .bind(record.created)
                     .bind(kind.name())
                     .bind(version.as_str())
                     .execute(&mut transaction)
@@ -191,7 +192,7 @@ impl Store {
 
 /// Versions of a kind that nothing holds; the servings of servers that are gone have ended.
 const UNHELD: &str = "\
-    SELECT version FROM versions WHERE kind = $1 AND retired IS NULL AND created <= $2 \
+    SELECT version FROM versions WHERE kind = $1 AND retired IS NULL AND placed <= $2 \
     AND NOT EXISTS (SELECT 1 FROM aliases WHERE aliases.kind = $1 AND aliases.version = versions.version) \
     AND version NOT IN (SELECT version FROM promotions WHERE kind = $1 AND action IN ('promote', 'rollback') \
         AND version NOT IN (SELECT version FROM aliases WHERE kind = $1 AND alias = 'champion') \
@@ -235,7 +236,7 @@ async fn insert(transaction: &mut Transaction, record: &VersionRecord) -> sqlx::
     let VersionRecord { kind, version, manifest, bytes, signed_by, created, lineage, .. } = record;
     query(
         "INSERT INTO versions (kind, version, manifest, bytes, parent, first_event, last_event, events_digest, training, \
-         evidence, signed_by, published_by, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         evidence, signed_by, published_by, created, placed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)",
     )
     .bind(kind.name())
     .bind(version.as_str())

@@ -13,3 +13,4 @@ mod protocol;
 mod scoring;
 mod stopping;
 mod traces;
+mod versions;

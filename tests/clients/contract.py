@@ -37,7 +37,7 @@ def every_operation_keeps_its_contract_and_answers_2xx():
         command += ["--checks", "all", "--max-examples", EXAMPLES, "--seed", SEED, "--continue-on-failure", "--request-timeout", TIMEOUT, "--no-color"]
         headers = {"Authorization": f"Bearer {KEY}"} if KEY else HEADERS
         command += [part for name, value in headers.items() for part in ("--header", f"{name}: {value}")]
-        environment = os.environ | {"PLAUDIT_STATUSES": str(seen), "PLAUDIT_PICTURE": drawn(headers)}
+        environment = os.environ | {"PLAUDIT_STATUSES": str(seen), "PLAUDIT_PICTURE": drawn(headers), "PLAUDIT_REGISTRY": URL, "PLAUDIT_REGISTRY_KEY": KEY}
         ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         statuses = defaultdict(Counter)
         for line in seen.read_text(encoding="utf-8").splitlines():

@@ -4,8 +4,10 @@
 """
 
 import contextlib
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ from pathlib import Path
 
 START_SECONDS = 120
 STOP_SECONDS = 40
+ROOT = Path(__file__).resolve().parents[2]
 KEY = re.compile(r"plaudit_[A-Za-z0-9_-]{20,}")
 # Everything a client may do without being slowed down; and a limit that a few requests reach.
 ORDINARY = ["--limits-rate", "0"]
@@ -41,12 +44,35 @@ def make_key(binary: Path, data: Path, role: str = "client") -> str:
     return found.group()
 
 
+def publish(binary: Path, data: Path) -> None:
+    """Versions of the bundled reward, one promoted over another: there is something to promote and to go back to."""
+
+    def registry(*arguments: str) -> str:
+        done = subprocess.run([str(binary), "registry", *arguments, "--data", str(data)], capture_output=True, text=True, cwd=ROOT, check=False)
+        if done.returncode:
+            sys.exit(f"plaudit registry {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    champion = "none"
+    for name in ["first", "second", "third"]:
+        source = data / "sources" / name
+        shutil.copytree(ROOT / "onnx/packs/miniature/reward", source)
+        manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8")) | {"name": name}
+        (source / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        version = registry("publish", "reward", str(source))
+        if name != "third":
+            registry("promote", "reward", version, "--expected", champion, "--reason", "for tests")
+            champion = version
+
+
 @contextlib.contextmanager
 def serving(binary: Path, *options: str, with_key: bool = True, role: str = "client", data: Path | None = None):
     """The address and key of a server that is ready; its data directory is new and removed, unless one is given."""
     with tempfile.TemporaryDirectory() as folder:
         data = data or Path(folder) / "data"
         key = make_key(binary, data, role) if with_key else ""
+        if role == "admin":
+            publish(binary, data)
         address = f"127.0.0.1:{free_port()}"
         log = (Path(folder) / "log").open("w+")
         command = [str(binary), "serve", "--listen", address, "--data", str(data), *options]

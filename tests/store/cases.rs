@@ -1,5 +1,6 @@
 //! What is true of every store.
 
+pub(crate) use super::versions::promotions_are_a_serial_order;
 use super::*;
 
 pub(crate) async fn everything_survives_a_restart(place: Place) -> Result<()> {

@@ -6,6 +6,7 @@ mod local;
 #[path = "../common/servers.rs"]
 mod servers;
 mod shared;
+mod versions;
 
 use std::{
     fs,
@@ -175,4 +176,5 @@ cases! {
     an_upload_under_a_used_key_says_so,
     a_job_of_the_start_before_is_taken_over_once,
     votes_count_once_and_keep_their_pictures,
+    promotions_are_a_serial_order,
 }

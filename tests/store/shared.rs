@@ -31,6 +31,9 @@ const OF_SEVERAL: &[(&str, Case)] = &[
     ("a_dead_servers_jobs_are_taken_over", |place| Box::pin(a_dead_servers_jobs_are_taken_over(place))),
     ("a_bucket_is_one_databases_own", |place| Box::pin(a_bucket_is_one_databases_own(place))),
     ("what_nobody_names_leaves_the_bucket", |place| Box::pin(what_nobody_names_leaves_the_bucket(place))),
+    ("promotions_of_two_servers_are_a_serial_order", |place| {
+        Box::pin(super::versions::promotions_of_two_servers_are_a_serial_order(place))
+    }),
     ("no_message_tells_the_password", |place| Box::pin(no_message_tells_the_password(place))),
 ];
 
@@ -67,7 +70,7 @@ impl Place {
     }
 
     /// Another server on the same database and bucket.
-    fn beside(&self) -> Result<Self> {
+    pub(crate) fn beside(&self) -> Result<Self> {
         Ok(Self { data: tempfile::tempdir()?, settings: self.settings.clone() })
     }
 }

@@ -14,6 +14,7 @@ CREATE TABLE versions (
     signed_by TEXT,             -- public key of a signature that was good when it was published
     published_by TEXT NOT NULL,
     created INTEGER NOT NULL,
+    placed INTEGER NOT NULL,   -- when it was published last: anew, where it was retired
     retired INTEGER,            -- since when its files may be gone
     UNIQUE (kind, version)
 );
