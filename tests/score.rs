@@ -53,7 +53,8 @@ fn the_best_of_many_are_written_and_score_as_they_were_chosen() {
         assert!((scored["reward"].as_f64().expect("a reward") - reward).abs() < 1e-3, "{scored}");
     }
     // All six, drawn without a choice: none is better than the best.
-    let all = said(plaudit(folder.path(), &["generate", PROMPT, "-n", "6", "--steps", "4", "--seed", "7", "-o", "all"]));
+    let all =
+        said(plaudit(folder.path(), &["generate", PROMPT, "-n", "6", "--steps", "4", "--seed", "7", "-o", "all"]));
     let all: Vec<&str> = all.lines().collect();
     let scored = said(plaudit(folder.path(), &[&["score", "--json", "--prompt", PROMPT][..], &all].concat()));
     let scored: Value = serde_json::from_str(&scored).expect("JSON");
