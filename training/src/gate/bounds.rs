@@ -18,15 +18,17 @@ pub struct GeneratorBounds {
     /// a third less is what one sees.
     #[arg(long, default_value_t = 0.25, value_parser = bound)]
     pub diversity_loss: f64,
-    /// Most by which mean saturation, and the share of saturated pixels, may move to either side, 0 to 1. Rewards are known to be deceived by
-    /// loud colours.
-    #[arg(long, default_value_t = 0.05, value_parser = bound)]
+    /// Largest share by which mean saturation may move to either side. Rewards are known to be deceived by loud colours.
+    #[arg(long, default_value_t = 0.25, value_parser = bound)]
     pub saturation_change: f64,
-    /// Most by which the share of dark pixels may move to either side, 0 to 1.
+    /// Most by which the share of saturated pixels may move to either side, 0 to 1.
+    #[arg(long, default_value_t = 0.03, value_parser = bound)]
+    pub saturated_change: f64,
+    /// Most by which the share of dark pixels may move to either side, 0 to 1. A prompt in twenty may turn to night.
     #[arg(long, default_value_t = 0.05, value_parser = bound)]
     pub dark_change: f64,
-    /// Most by which the share of pixels at an edge may move to either side, 0 to 1: more is texture and ringing, less is blur.
-    #[arg(long, default_value_t = 0.05, value_parser = bound)]
+    /// Largest share by which the number of pixels at an edge may move to either side: more is texture and ringing, less is blur.
+    #[arg(long, default_value_t = 0.25, value_parser = bound)]
     pub edge_change: f64,
     /// Largest distance (KID, CMMD) of the candidate's pictures from the champion's, in parts of the spread of the champion's own pictures.
     /// Other seeds alone give about nothing, other colours a tenth.

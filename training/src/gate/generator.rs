@@ -55,29 +55,26 @@ fn whole(gate: &GeneratorGate, scores: &Scores) -> Vec<Measure> {
     let mut measures: Vec<Measure> = known
         .map(|(name, of, loss)| compared(gate, scores, name, |side| of(side).clone(), Bound::at_least(-loss)))
         .collect();
-    let [champion, candidate, reference] =
-        [&scores.champion, &scores.candidate, &scores.reference].map(Side::diversity);
-    let found = ratio(&champion, &candidate, gate.seed);
-    let figures = [mean(&champion), mean(&candidate)];
     let bound = Bound::at_least(1.0 - diversity_loss);
-    let diversity = Measure::new("diversity within prompts", ALL, Compared::Ratio, figures, found, bound);
-    measures.push(diversity.beside(Some(ratio(&champion, &reference, gate.seed))));
+    measures.push(times(gate, scores, "diversity within prompts", Side::diversity, bound));
     measures
 }
 
 /// What a reward must not be deceived by: nothing may move far to either side.
 fn looks(gate: &GeneratorGate, scores: &Scores) -> Vec<Measure> {
-    let GeneratorBounds { saturation_change, dark_change, edge_change, .. } = gate.bounds;
-    let rows: [(&str, Look, f64); 4] = [
-        ("saturation", |looks| looks.saturation, saturation_change),
-        ("saturated pixels", |looks| looks.saturated, saturation_change),
-        ("dark pixels", |looks| looks.dark, dark_change),
-        ("edge pixels", |looks| looks.edges, edge_change),
-    ];
-    let measure = |(name, look, change): (&str, Look, f64)| {
+    let GeneratorBounds { saturation_change, saturated_change, dark_change, edge_change, .. } = gate.bounds;
+    let share = |name: &str, look: Look, change: f64| {
         compared(gate, scores, name, |side| side.look(look), Bound::within(change))
     };
-    rows.into_iter().map(measure).collect()
+    let level = |name: &str, look: Look, change: f64| {
+        times(gate, scores, name, |side| side.look(look), Bound::around_one(change))
+    };
+    vec![
+        level("saturation", |looks| looks.saturation, saturation_change),
+        share("saturated pixels", |looks| looks.saturated, saturated_change),
+        share("dark pixels", |looks| looks.dark, dark_change),
+        level("edge pixels", |looks| looks.edges, edge_change),
+    ]
 }
 
 /// A difference over all prompts, beside that of other seeds.
@@ -85,6 +82,15 @@ fn compared(gate: &GeneratorGate, scores: &Scores, name: &str, of: impl Fn(&Side
     let [champion, candidate, reference] = [&scores.champion, &scores.candidate, &scores.reference].map(of);
     let noise = difference(&champion, &reference, gate.seed);
     differs(name, ALL, [&champion, &candidate], bound, gate.seed).beside(Some(noise))
+}
+
+/// A ratio over all prompts, beside that of other seeds.
+fn times(gate: &GeneratorGate, scores: &Scores, name: &str, of: impl Fn(&Side) -> Figures, bound: Bound) -> Measure {
+    let [champion, candidate, reference] = [&scores.champion, &scores.candidate, &scores.reference].map(of);
+    let found = ratio(&champion, &candidate, gate.seed);
+    let figures = [mean(&champion), mean(&candidate)];
+    let measure = Measure::new(name, ALL, Compared::Ratio, figures, found, bound);
+    measure.beside(Some(ratio(&champion, &reference, gate.seed)))
 }
 
 /// KID and CMMD. The bound is a part of the champion's own spread, since points of different CLIPs have different scales.

@@ -61,6 +61,11 @@ impl Bound {
         Self { low: Some(-far), high: Some(far) }
     }
 
+    /// A ratio no farther from one than `share`.
+    pub fn around_one(share: f64) -> Self {
+        Self { low: Some(1.0 - share), high: Some(1.0 + share) }
+    }
+
     /// An interval that is not a number is neither within nor beyond.
     pub fn judge(&self, found: &Interval) -> Verdict {
         let beyond = self.low.is_some_and(|low| found.high < low) || self.high.is_some_and(|high| found.low > high);

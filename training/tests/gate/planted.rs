@@ -1,0 +1,225 @@
+//! Candidates made from the bundled pack by editing one model.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use plaudit::{
+    pack::{Component, Edits, Pack, seal},
+    runtime::SessionSettings,
+};
+use plaudit_onnx::{
+    DType, Model, Node, Tensor,
+    expr::{Builder, Expr},
+};
+use plaudit_training::random::Random;
+
+/// The schedule that the pack's denoiser was trained with (`scheduler_config.json`): steps, first and last β, linear in √β.
+const TIMESTEPS: usize = 1000;
+const BETAS: (f64, f64) = (0.000_85, 0.012);
+/// A timestep at which a latent is all but noise.
+const FIRST: f32 = 951.0;
+/// Side of the fixed noise, in latent cells; more than any picture here has.
+const CELLS: usize = 64;
+
+/// What can be planted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Plant {
+    /// Every weight of the denoiser is off by this, relative, normally distributed.
+    WeightNoise(f32),
+    /// Above this timestep the denoiser heads for one picture of the prompt, whatever noise it starts from.
+    Collapsed(f32),
+    /// The decoder multiplies chroma.
+    Saturated(f32),
+    /// The decoder's red is blue, and its blue red.
+    SwappedColours,
+    /// The text encoder takes each word for the next one of its vocabulary.
+    WrongWords,
+    /// Two of the denoiser's projections of the prompt have changed places.
+    SwappedTensors,
+    /// The decoder multiplies its answer and moves it toward black.
+    Darker(f32),
+}
+
+impl Plant {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::WeightNoise(share) => format!("weights off by {share:.0e}"),
+            Self::Collapsed(above) => format!("one picture a prompt, above timestep {above}"),
+            Self::Saturated(gain) => format!("chroma × {gain}"),
+            Self::SwappedColours => "red and blue swapped".to_owned(),
+            Self::WrongWords => "each word taken for another".to_owned(),
+            Self::SwappedTensors => "two tensors of the denoiser swapped".to_owned(),
+            Self::Darker(gain) => format!("light × {gain}"),
+        }
+    }
+
+    fn component(self) -> Component {
+        match self {
+            Self::WeightNoise(_) | Self::Collapsed(_) | Self::SwappedTensors => Component::Unet,
+            Self::Saturated(_) | Self::SwappedColours | Self::Darker(_) => Component::VaeDecoder,
+            Self::WrongWords => Component::TextEncoder,
+        }
+    }
+
+    fn edited(self, model: &Model) -> Model {
+        match self {
+            Self::WeightNoise(share) => weight_noise(model, share),
+            Self::Collapsed(above) => collapsed(model, above),
+            Self::Saturated(gain) => decoded(model, |rgb| {
+                let grey = rgb.mean(&[1], true);
+                ((rgb - &grey) * gain + grey).clip(-1.0, 1.0)
+            }),
+            Self::SwappedColours => decoded(model, |rgb| {
+                let channel = |at: i64| rgb.slice(1, at, at + 1);
+                rgb.builder().concat(&[channel(2), channel(1), channel(0)], 1)
+            }),
+            // From −1…1: (y + 1) · gain − 1.
+            Self::Darker(gain) => decoded(model, |rgb| (rgb + 1.0) * gain - 1.0),
+            Self::WrongWords => wrong_words(model),
+            Self::SwappedTensors => swapped_tensors(model),
+        }
+    }
+}
+
+pub(crate) fn bundled() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature")
+}
+
+/// The bundled pack with the plant in it, sealed anew.
+pub(crate) fn pack(folder: &Path, plant: Plant) -> PathBuf {
+    copy(&bundled(), folder);
+    let component = plant.component();
+    let bundled = Pack::open(&bundled()).expect("the bundled pack");
+    let edited = plant.edited(bundled.model(component).expect("the component"));
+    let place = folder.join(component.folder());
+    let (graph, weights) = (format!("{}.onnx", component.stem()), format!("{}.safetensors", component.stem()));
+    for file in [&graph, &weights] {
+        fs::remove_file(place.join(file)).expect("the copy is ours");
+    }
+    edited.write_pair(&place, &graph, &weights).expect("a model");
+    let settings = SessionSettings { threads: 1, spinning: false, ..SessionSettings::default() };
+    seal(folder, "planted", &Edits::default(), &settings, |_| ()).expect("a pack");
+    folder.to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("the folder") {
+        let (path, place) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).expect("an entry");
+        if path.is_dir() { copy(&path, &place) } else { fs::copy(&path, &place).map(drop).expect("a copy") }
+    }
+}
+
+fn weight_noise(model: &Model, share: f32) -> Model {
+    let mut edited = model.clone();
+    for (name, tensor) in &mut edited.graph.initializers {
+        let Some(mut values) = tensor.to_f32().filter(|_| !tensor.shape.is_empty()) else { continue };
+        let mut random = Random::stream(0, name);
+        values.iter_mut().for_each(|value| *value *= 1.0 + share * random.normal());
+        *tensor = Tensor::f32(&tensor.shape.clone(), &values);
+    }
+    edited
+}
+
+/// `ε' = (x − √ᾱ x̂₀) / √(1 − ᾱ)` above the timestep, where x̂₀ is the denoiser's estimate from one fixed noise, and ε below.
+fn collapsed(unet: &Model, above: f32) -> Model {
+    let b = Builder::new("collapsed", unet.opsets[""]);
+    let input = |name: &str| {
+        let info = unet.graph.inputs.iter().find(|info| info.name == name).expect("the input");
+        b.input(name, info.dtype, info.shape.as_deref().expect("its shape"))
+    };
+    let [x, t, text] = ["sample", "timestep", "encoder_hidden_states"].map(input);
+    let predicted = |x: &Expr, t: &Expr| {
+        b.call(unet, "", &[("sample", x.clone()), ("timestep", t.clone()), ("encoder_hidden_states", text.clone())])
+            .remove(0)
+    };
+    let kept = Tensor::f32(&[TIMESTEPS], &kept());
+    let scales = |t: &Expr| {
+        let kept = b.tensor(kept.clone()).gather(&t.cast(DType::I64), 0).unsqueeze(&[1, 2, 3]);
+        (kept.sqrt(), (1.0 - kept).sqrt())
+    };
+    let fixed = b.call(&cropped_noise(unet.opsets[""]), "fixed.", &[("x", x.clone())]).remove(0) + &x * 0.0;
+    let first = &t * 0.0 + FIRST;
+    let (alpha, sigma) = scales(&first);
+    let clean = (&fixed - sigma * predicted(&fixed, &first)) / alpha;
+    let (alpha, sigma) = scales(&t);
+    let forced = (&x - alpha * clean) / sigma;
+    let early = t.greater(&b.constant(above)).unsqueeze(&[1, 2, 3]);
+    b.output("out_sample", &early.where_(&forced, &predicted(&x, &t)));
+    b.finish().expect("a graph")
+}
+
+/// ᾱ by timestep: the share of the variance that is picture.
+fn kept() -> Vec<f32> {
+    let (first, last) = (BETAS.0.sqrt(), BETAS.1.sqrt());
+    let beta = |t: usize| (first + (last - first) * t as f64 / (TIMESTEPS - 1) as f64).powi(2);
+    let mut product = 1.0;
+    let next = |t: usize| {
+        product *= 1.0 - beta(t);
+        product as f32
+    };
+    (0..TIMESTEPS).map(next).collect()
+}
+
+/// Fixed noise `[1, 4, h, w]` of the height and width of `x`.
+fn cropped_noise(opset: i64) -> Model {
+    const CHANNELS: usize = 4;
+    let mut noise = vec![0.0; CHANNELS * CELLS * CELLS];
+    Random::new(3).fill_normal(&mut noise);
+    let b = Builder::new("noise", opset);
+    let x = b.input("x", DType::F32, &["n".into(), "c".into(), "h".into(), "w".into()]);
+    b.output("sides", &x.shape().slice(0, 2, 4));
+    let mut model = b.finish().expect("a graph");
+    let graph = &mut model.graph;
+    graph.initializers.insert("noise".into(), Tensor::f32(&[1, CHANNELS, CELLS, CELLS], &noise));
+    graph.initializers.insert("corner".into(), Tensor::i64(&[2], &[0, 0]));
+    graph.initializers.insert("axes".into(), Tensor::i64(&[2], &[2, 3]));
+    graph.nodes.push(Node::new("Slice", &["noise", "corner", "sides", "axes"], &["crop"]));
+    graph.outputs[0].name = "crop".into();
+    graph.outputs[0].dtype = DType::F32;
+    model
+}
+
+/// The decoder with something behind it.
+fn decoded(decoder: &Model, change: impl Fn(&Expr) -> Expr) -> Model {
+    let b = Builder::new("decoder", decoder.opsets[""]);
+    let info = &decoder.graph.inputs[0];
+    let latent = b.input(&info.name, info.dtype, info.shape.as_deref().expect("its shape"));
+    let rgb = b.call(decoder, "", &[(&info.name, latent)]).remove(0);
+    b.output("sample", &change(&rgb));
+    b.finish().expect("a graph")
+}
+
+/// Rows of the token embedding, but the last two (start and end), moved on by one.
+fn wrong_words(encoder: &Model) -> Model {
+    let mut edited = encoder.clone();
+    let (_, table) =
+        edited.graph.initializers.iter_mut().find(|(name, _)| name.contains("token_embedding")).expect("the table");
+    let (words, width) = (768, table.shape[1]);
+    let mut values = table.to_f32().expect("f32");
+    values[..words * width].rotate_left(97 * width);
+    *table = Tensor::f32(&table.shape.clone(), &values);
+    edited
+}
+
+/// The first two cross-attention value projections of one shape.
+fn swapped_tensors(unet: &Model) -> Model {
+    let mut edited = unet.clone();
+    let names: Vec<String> = edited
+        .graph
+        .initializers
+        .keys()
+        .filter(|name| name.contains("attn2.to_k") || name.contains("attn2.to_v"))
+        .cloned()
+        .collect();
+    for pair in names.chunks_exact(2) {
+        let [one, other] = [&pair[0], &pair[1]].map(|name| edited.graph.initializers[name].clone());
+        assert_eq!(one.shape, other.shape, "{pair:?}");
+        edited.graph.initializers[&pair[0]] = other;
+        edited.graph.initializers[&pair[1]] = one;
+    }
+    assert!(names.len() > 1, "no projections to swap");
+    edited
+}
