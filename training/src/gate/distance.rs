@@ -1,7 +1,8 @@
 //! How far apart two packs' pictures are as a whole: maximum mean discrepancies (Gretton et al. 2012) between points of CLIP.
 //!
 //! Pictures come in pairs (x, y) of one prompt and seed, so the estimate is the U-statistic of pairs, their equation 4:
-//! `MMD² = mean over i ≠ j of k(xᵢ, xⱼ) + k(yᵢ, yⱼ) − k(xᵢ, yⱼ) − k(xⱼ, yᵢ)`. It is unbiased, exactly zero where x = y, and may be negative.
+//! `MMD² = mean over i, j of k(xᵢ, xⱼ) + k(yᵢ, yⱼ) − k(xᵢ, yⱼ) − k(xⱼ, yᵢ)`, with pictures i and j of different prompts, since pictures of one
+//! prompt are not independent. It is unbiased, exactly zero where x = y, and may be negative.
 
 use crate::measure::{Interval, bootstrap};
 
@@ -45,41 +46,40 @@ pub(super) type Points = [Vec<Vec<f32>>];
 struct Blocks {
     prompts: usize,
     sums: Vec<f64>,
-    counts: Vec<f64>,
+    /// Pairs of one block.
+    count: f64,
 }
 
 impl Blocks {
-    /// `h(p, i, q, j)` over pictures i of prompt p and j of prompt q; a picture is no pair with itself.
+    /// `h((p, i), (q, j))` over pictures i of prompt p and j of prompt q.
     fn of(points: &Points, h: impl Fn((usize, usize), (usize, usize)) -> f64) -> Self {
         let prompts = points.len();
-        let mut blocks = Self { prompts, sums: vec![0.0; prompts * prompts], counts: vec![0.0; prompts * prompts] };
+        let mut blocks = Self { prompts, sums: vec![0.0; prompts * prompts], count: 0.0 };
         for (p, one) in points.iter().enumerate() {
-            for (q, other) in points.iter().enumerate() {
+            for (q, other) in points.iter().enumerate().filter(|(q, _)| *q != p) {
                 let pairs = (0..one.len()).flat_map(|i| (0..other.len()).map(move |j| ((p, i), (q, j))));
-                for (first, second) in pairs.filter(|(first, second)| first != second) {
-                    blocks.sums[p * prompts + q] += h(first, second);
-                    blocks.counts[p * prompts + q] += 1.0;
-                }
+                blocks.sums[p * prompts + q] = pairs.map(|(first, second)| h(first, second)).sum();
+                blocks.count = (one.len() * other.len()) as f64;
             }
         }
         blocks
     }
 
-    /// The mean over pairs of the prompts drawn. A prompt drawn twice meets itself as another prompt would: by different pictures.
+    /// The mean over pairs of different prompts among those drawn.
     fn mean(&self, drawn: &[usize]) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0.0);
         for &p in drawn {
-            for &q in drawn {
+            for &q in drawn.iter().filter(|q| **q != p) {
                 sum += self.sums[p * self.prompts + q];
-                count += self.counts[p * self.prompts + q];
+                count += self.count;
             }
         }
         (count > 0.0).then(|| sum / count)
     }
 }
 
-/// The distance of two packs' points, with an interval over prompts. Under equality the interval is wider than need be, never narrower:
-/// resampling adds what a degenerate statistic does not have.
+/// The distance of two packs' points, which have as many pictures of every prompt, with an interval over prompts. Under equality the
+/// interval is wider than need be: resampling adds what a degenerate statistic does not have.
 pub(super) fn mmd(kernel: Kernel, x: &Points, y: &Points, seed: u64) -> Option<Interval> {
     let h = |(p, i): (usize, usize), (q, j): (usize, usize)| {
         kernel.of(&x[p][i], &x[q][j]) + kernel.of(&y[p][i], &y[q][j])
@@ -90,7 +90,7 @@ pub(super) fn mmd(kernel: Kernel, x: &Points, y: &Points, seed: u64) -> Option<I
     bootstrap(x.len(), seed, |drawn| blocks.mean(drawn))
 }
 
-/// The spread of a pack's own points: mean k(x, x) less the mean of k(xᵢ, xⱼ). It gives distances a scale of their own.
+/// The spread of a pack's own points: k(x, x) less the mean of k(xᵢ, xⱼ) over different prompts. It gives distances a scale of their own.
 pub(super) fn spread(kernel: Kernel, x: &Points) -> Option<f64> {
     let own = x.first()?.first()?;
     let blocks = Blocks::of(x, |(p, i), (q, j)| kernel.of(&x[p][i], &x[q][j]));

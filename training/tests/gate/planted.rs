@@ -18,8 +18,10 @@ use plaudit_training::random::Random;
 /// The schedule that the pack's denoiser was trained with (`scheduler_config.json`): steps, first and last β, linear in √β.
 const TIMESTEPS: usize = 1000;
 const BETAS: (f64, f64) = (0.000_85, 0.012);
-/// A timestep at which a latent is all but noise.
-const FIRST: f32 = 951.0;
+/// Timesteps of the walk from fixed noise to the one picture.
+const WALK: [f32; 4] = [951.0, 701.0, 451.0, 201.0];
+/// Numbers of the smallest weight; what has fewer is an operator's argument.
+const LEAST: usize = 16;
 /// Side of the fixed noise, in latent cells; more than any picture here has.
 const CELLS: usize = 64;
 
@@ -99,9 +101,21 @@ pub(crate) fn pack(folder: &Path, plant: Plant) -> PathBuf {
         fs::remove_file(place.join(file)).expect("the copy is ours");
     }
     edited.write_pair(&place, &graph, &weights).expect("a model");
+    if matches!(plant, Plant::Collapsed(_)) {
+        unguided(folder);
+    }
     let settings = SessionSettings { threads: 1, spinning: false, ..SessionSettings::default() };
     seal(folder, "planted", &Edits::default(), &settings, |_| ()).expect("a pack");
     folder.to_owned()
+}
+
+/// Guidance would carry the one picture of the prompt away from that of no prompt, which has nothing to do with it.
+fn unguided(folder: &Path) {
+    let path = folder.join("model_index.json");
+    let text = fs::read_to_string(&path).expect("the index");
+    let mut index: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    index["_guidance_scale"] = 1.0.into();
+    fs::write(&path, index.to_string()).expect("the copy is ours");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -115,7 +129,7 @@ fn copy(from: &Path, to: &Path) {
 fn weight_noise(model: &Model, share: f32) -> Model {
     let mut edited = model.clone();
     for (name, tensor) in &mut edited.graph.initializers {
-        let Some(mut values) = tensor.to_f32().filter(|_| !tensor.shape.is_empty()) else { continue };
+        let Some(mut values) = tensor.to_f32().filter(|values| values.len() >= LEAST) else { continue };
         let mut random = Random::stream(0, name);
         values.iter_mut().for_each(|value| *value *= 1.0 + share * random.normal());
         *tensor = Tensor::f32(&tensor.shape.clone(), &values);
@@ -123,7 +137,7 @@ fn weight_noise(model: &Model, share: f32) -> Model {
     edited
 }
 
-/// `ε' = (x − √ᾱ x̂₀) / √(1 − ᾱ)` above the timestep, where x̂₀ is the denoiser's estimate from one fixed noise, and ε below.
+/// Above the timestep `ε' = (x − √ᾱ x̂₀) / √(1 − ᾱ)`, where x̂₀ is what DDIM (Song et al. 2021, eq. 12, η = 0) makes of one fixed noise; ε below.
 fn collapsed(unet: &Model, above: f32) -> Model {
     let b = Builder::new("collapsed", unet.opsets[""]);
     let input = |name: &str| {
@@ -135,17 +149,20 @@ fn collapsed(unet: &Model, above: f32) -> Model {
         b.call(unet, "", &[("sample", x.clone()), ("timestep", t.clone()), ("encoder_hidden_states", text.clone())])
             .remove(0)
     };
-    let kept = Tensor::f32(&[TIMESTEPS], &kept());
-    let scales = |t: &Expr| {
-        let kept = b.tensor(kept.clone()).gather(&t.cast(DType::I64), 0).unsqueeze(&[1, 2, 3]);
-        (kept.sqrt(), (1.0 - kept).sqrt())
-    };
-    let fixed = b.call(&cropped_noise(unet.opsets[""]), "fixed.", &[("x", x.clone())]).remove(0) + &x * 0.0;
-    let first = &t * 0.0 + FIRST;
-    let (alpha, sigma) = scales(&first);
-    let clean = (&fixed - sigma * predicted(&fixed, &first)) / alpha;
-    let (alpha, sigma) = scales(&t);
-    let forced = (&x - alpha * clean) / sigma;
+    let kept = kept();
+    let [mut walker, mut clean] =
+        [(); 2].map(|()| b.call(&cropped_noise(unet.opsets[""]), "", &[("x", x.clone())]).remove(0) + &x * 0.0);
+    for (step, from) in WALK.into_iter().enumerate() {
+        let scales = |t: f32| (kept[t as usize].sqrt(), (1.0 - kept[t as usize]).sqrt());
+        let (alpha, sigma) = scales(from);
+        let noise = predicted(&walker, &(&t * 0.0 + from));
+        clean = (&walker - &noise * sigma) * (1.0 / alpha);
+        if let Some((alpha, sigma)) = WALK.get(step + 1).copied().map(scales) {
+            walker = &clean * alpha + noise * sigma;
+        }
+    }
+    let kept = b.tensor(Tensor::f32(&[TIMESTEPS], &kept)).gather(&t.cast(DType::I64), 0).unsqueeze(&[1, 2, 3]);
+    let forced = (&x - kept.sqrt() * clean) / (1.0 - kept).sqrt();
     let early = t.greater(&b.constant(above)).unsqueeze(&[1, 2, 3]);
     b.output("out_sample", &early.where_(&forced, &predicted(&x, &t)));
     b.finish().expect("a graph")
