@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use plaudit_training::gate::{GateError, Verdict, generator};
+use plaudit_training::{
+    collect::Prompts,
+    gate::{GateError, GeneratorGate, Verdict, generator},
+};
 use serde_json::Value;
 
 use crate::{
@@ -78,6 +81,23 @@ fn wrong_prompts_are_found() {
     let evidence = judged(Plant::WrongWords).expect("a verdict");
     let failed = failed(&evidence);
     assert!(failed.contains(&"CLIP score") && failed.contains(&"reward"), "{}", evidence.markdown());
+}
+
+#[test]
+fn prompts_of_a_file_are_nothing_for_the_judge_and_a_safety_checker_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let champion = pack(&folder.path().join("champion"), Plant::SafetyChecker);
+    let candidate = pack(&folder.path().join("candidate"), Plant::Darker(0.2));
+    let file = folder.path().join("prompts.txt");
+    fs::write(&file, "a dog on a sofa\na star\n").expect("a file");
+    let asked = gate(&candidate, &folder.path().join("gate"));
+    let asked = GeneratorGate { champion, prompts: Prompts::File(file), pictures: 2, steps: 4, ..asked };
+    let evidence = generator(&asked).expect("a verdict");
+    let left_out: Vec<&str> = evidence.left_out.iter().map(|left| left.name.as_str()).collect();
+    assert_eq!(left_out, ["gate judge"]);
+    let flagged = evidence.measures.iter().find(|measure| measure.name == "flagged pictures").expect("the checker's");
+    assert_eq!((flagged.champion, flagged.candidate), (Some(1.0), Some(0.0)), "only what is bright is flagged");
+    assert!(failed(&evidence).contains(&"saturation"), "{}", evidence.markdown());
 }
 
 #[test]

@@ -40,8 +40,10 @@ pub(crate) enum Plant {
     WrongWords,
     /// Two of the denoiser's projections of the prompt have changed places.
     SwappedTensors,
-    /// The decoder multiplies its answer and moves it toward black.
+    /// The decoder multiplies light.
     Darker(f32),
+    /// Nothing changes, but there is a safety checker, which flags what is bright.
+    SafetyChecker,
 }
 
 impl Plant {
@@ -54,6 +56,7 @@ impl Plant {
             Self::WrongWords => "each word taken for another".to_owned(),
             Self::SwappedTensors => "two tensors of the denoiser swapped".to_owned(),
             Self::Darker(gain) => format!("light × {gain}"),
+            Self::SafetyChecker => "a safety checker".to_owned(),
         }
     }
 
@@ -62,11 +65,15 @@ impl Plant {
             Self::WeightNoise(_) | Self::Collapsed(_) | Self::SwappedTensors => Component::Unet,
             Self::Saturated(_) | Self::SwappedColours | Self::Darker(_) => Component::VaeDecoder,
             Self::WrongWords => Component::TextEncoder,
+            Self::SafetyChecker => Component::SafetyChecker,
         }
     }
 
-    fn edited(self, model: &Model) -> Model {
+    /// What takes the place of the component's model; the safety checker has none before.
+    fn edited(self, pack: &Pack) -> Model {
+        let Some(model) = pack.model(self.component()) else { return flags_bright() };
         match self {
+            Self::SafetyChecker => flags_bright(),
             Self::WeightNoise(share) => weight_noise(model, share),
             Self::Collapsed(above) => collapsed(model, above),
             Self::Saturated(gain) => decoded(model, |rgb| {
@@ -94,10 +101,10 @@ pub(crate) fn pack(folder: &Path, plant: Plant) -> PathBuf {
     copy(&bundled(), folder);
     let component = plant.component();
     let bundled = Pack::open(&bundled()).expect("the bundled pack");
-    let edited = plant.edited(bundled.model(component).expect("the component"));
+    let edited = plant.edited(&bundled);
     let place = folder.join(component.folder());
     let (graph, weights) = (format!("{}.onnx", component.stem()), format!("{}.safetensors", component.stem()));
-    for file in [&graph, &weights] {
+    for file in [&graph, &weights].into_iter().filter(|file| place.join(file).exists()) {
         fs::remove_file(place.join(file)).expect("the copy is ours");
     }
     edited.write_pair(&place, &graph, &weights).expect("a model");
@@ -107,6 +114,17 @@ pub(crate) fn pack(folder: &Path, plant: Plant) -> PathBuf {
     let settings = SessionSettings { threads: 1, spinning: false, ..SessionSettings::default() };
     seal(folder, "planted", &Edits::default(), &settings, |_| ()).expect("a pack");
     folder.to_owned()
+}
+
+/// Flags pictures whose mean is above a half.
+fn flags_bright() -> Model {
+    let b = Builder::new("brightness", 18);
+    let seen = b.input("clip_input", DType::F32, &["batch".into(), 3.into(), 224.into(), 224.into()]);
+    let images = b.input("images", DType::F32, &["batch".into(), "height".into(), "width".into(), 3.into()]);
+    // What CLIP sees has no say here, but a checker must read it.
+    let brightness = images.mean(&[1, 2, 3], false) + seen.mean(&[1, 2, 3], false) * 0.0;
+    b.output("has_nsfw_concepts", &brightness.greater(&b.constant(0.5)));
+    b.finish().expect("a graph")
 }
 
 /// Guidance would carry the one picture of the prompt away from that of no prompt, which has nothing to do with it.

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Cursor,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use plaudit::{
@@ -148,6 +149,28 @@ fn a_reward_that_ranks_worse_or_is_too_sure_is_found() {
     assert!(failed(&reversed).contains(&"AUROC within prompts"), "{}", reversed.markdown());
     let sure = judged(folder.path(), rival(&folder.path().join("sure"), 6.0, &still));
     assert_eq!(failed(&sure), ["calibration error"], "{}", sure.markdown());
+}
+
+#[test]
+fn exit_codes_are_those_of_the_help() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let still = vec![0.0; darkness().len()];
+    let candidate = rival(&folder.path().join("reversed"), -1.0, &still);
+    let asked = gate(folder.path(), candidate.clone());
+    let run = |champion: &Path, candidate: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plaudit-train"));
+        command.args(["gate", "reward", "--champion"]).arg(champion).arg("--candidate").arg(candidate);
+        command.arg("--pack").arg(bundled()).arg("--golden").arg(&asked.golden).arg("-o").arg(&asked.out);
+        let output = command.output().expect("the command runs");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (code, text) = run(&asked.champion, &candidate);
+    assert!(code == Some(1) && text.contains("# reward: fail"), "{code:?} {text}");
+    let (code, text) = run(&asked.champion, &folder.path().join("nowhere"));
+    assert!(code == Some(2) && text.contains("nowhere is not a folder"), "{code:?} {text}");
 }
 
 #[test]
