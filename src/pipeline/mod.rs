@@ -183,6 +183,14 @@ impl Pipeline {
         Ok(self.parts.planner.plan(request)?.calls())
     }
 
+    /// Whether the pack's safety checker would withhold a picture; `None` where the pack has none.
+    ///
+    /// # Errors
+    /// A failure of the runtime.
+    pub fn flags(&mut self, image: &RgbImage) -> Result<Option<bool>, PipelineError> {
+        self.parts.safety.as_mut().map(|checker| checker.flags(image)).transpose()
+    }
+
     /// The scheduler that is used where a request names none.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub(crate) struct Parts {
     pub(crate) denoiser: Denoiser,
     pub(crate) decoder: Decoder,
     pub(crate) image_encoder: Option<ImageEncoder>,
+    pub(crate) safety: Option<SafetyChecker>,
     pub(crate) planner: Planner,
     pub(crate) tokenizer: Tokenizer,
 }
@@ -109,6 +110,7 @@ impl Parts {
             denoiser: open.denoiser(lanes)?,
             decoder: open.decoder(decode_cells)?,
             image_encoder: open.image_encoder()?,
+            safety: open.safety()?,
             planner: open.planner()?,
             tokenizer: open.tokenizer()?,
         })

@@ -2,7 +2,7 @@
 
 mod cli;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 use plaudit_training::{
@@ -24,6 +24,7 @@ enum Command {
     /// Build the miniature pack from nothing, stage by stage.
     Pretrain(Pretrain),
     Collect(cli::collect::Collect),
+    Gate(cli::gate::Gate),
     /// Train one of the two judges that are not the rater.
     Judge(cli::judge::Judge),
     Reward(cli::reward::Reward),
@@ -84,18 +85,17 @@ impl Pretrain {
     }
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,plaudit_training=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match Arguments::parse().command {
-        Command::Pretrain(chosen) => Ok(pretrain(chosen.stage, &chosen.workshop())?),
-        Command::Collect(chosen) => Ok(collect(&chosen.collection())?),
-        Command::Judge(chosen) => chosen.train(),
-        Command::Reward(chosen) => {
-            println!("{}", reward(&chosen.training())?);
-            Ok(())
-        }
+        Command::Pretrain(chosen) => pretrain(chosen.stage, &chosen.workshop())?,
+        Command::Collect(chosen) => collect(&chosen.collection())?,
+        Command::Gate(chosen) => return Ok(chosen.run()),
+        Command::Judge(chosen) => chosen.train()?,
+        Command::Reward(chosen) => println!("{}", reward(&chosen.training())?),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ impl Collect {
 }
 
 /// A number from 0 to 1.
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
     (0.0..=1.0)
         .contains(&number)

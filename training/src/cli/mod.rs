@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub(crate) mod collect;
+pub(crate) mod gate;
 pub(crate) mod judge;
 pub(crate) mod reward;
 

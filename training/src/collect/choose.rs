@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CollectError, Collection, Part, Prompts};
+use super::{CollectError, Part, Prompts};
 use crate::{
     miniature::grammar::{Category, Object, Scene},
     random::Random,
@@ -29,9 +29,10 @@ impl Ask {
     }
 }
 
-pub(super) fn prompts(collection: &Collection) -> Result<Vec<Ask>, CollectError> {
-    match &collection.prompts {
-        Prompts::Grammar { amount, held_out } => Ok(grammar(*amount, *held_out, collection.seed)),
+/// The prompts of a seed.
+pub(crate) fn prompts(from: &Prompts, seed: u64) -> Result<Vec<Ask>, CollectError> {
+    match from {
+        Prompts::Grammar { amount, held_out } => Ok(grammar(*amount, *held_out, seed)),
         Prompts::File(path) => file(path),
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn all(collection: &Collection, asked: &[Ask]) -> Result<Vec<Drawn>, 
     }
     let settings = PipelineSettings { threads: collection.threads, ..PipelineSettings::default() };
     let mut pipeline = Pipeline::load(&pack, &settings)?;
-    let mut progress = Progress::start(first * collection.images, asked.len() * collection.images);
+    let mut progress = Progress::start("collect", first * collection.images, asked.len() * collection.images);
     for (number, ask) in asked.iter().enumerate().skip(first) {
         let drawn = one(collection, &mut pipeline, number, ask)?;
         journal.append(drawn)?;
@@ -182,7 +182,9 @@ impl Journal {
 }
 
 /// A bar, or a line now and then where there is no terminal.
-struct Progress {
+pub(crate) struct Progress {
+    /// Whose pictures these are, in log lines.
+    what: &'static str,
     bar: ProgressBar,
     logged: Instant,
     began: Instant,
@@ -191,21 +193,23 @@ struct Progress {
 }
 
 impl Progress {
-    fn start(first: usize, all: usize) -> Self {
+    /// `first` of `all` pictures are there already.
+    pub(crate) fn start(what: &'static str, first: usize, all: usize) -> Self {
         let style = ProgressStyle::with_template("drawing {wide_bar} {pos}/{len} · {per_sec} · {eta} left");
         let bar = ProgressBar::new(all as u64).with_position(first as u64);
         let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         if first > 0 {
-            tracing::info!("collect: going on after {first} of {all} pictures");
+            tracing::info!("{what}: going on after {first} of {all} pictures");
         }
-        Self { bar, logged: Instant::now(), began: Instant::now(), first, all }
+        Self { what, bar, logged: Instant::now(), began: Instant::now(), first, all }
     }
 
-    fn show(&mut self, done: usize) {
+    /// `done` pictures are there.
+    pub(crate) fn show(&mut self, done: usize) {
         self.bar.set_position(done as u64);
         if self.bar.is_hidden() && (self.logged.elapsed() >= LINE_EVERY || done == self.all) {
             let rate = (done - self.first) as f64 / self.began.elapsed().as_secs_f64();
-            tracing::info!("collect: {done} of {} pictures, {rate:.1} a second", self.all);
+            tracing::info!("{}: {done} of {} pictures, {rate:.1} a second", self.what, self.all);
             self.logged = Instant::now();
         }
     }

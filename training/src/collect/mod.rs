@@ -24,7 +24,9 @@ use std::path::PathBuf;
 use plaudit::feedback::dataset::Format;
 
 pub use choose::Ask;
+pub(crate) use choose::prompts;
 pub use draw::Drawn;
+pub(crate) use draw::Progress;
 pub use error::CollectError;
 pub use part::Part;
 
@@ -100,7 +102,7 @@ struct Cast {
 /// # Errors
 /// A pack or prompt that cannot be drawn, a directory that another collection began, votes that name no picture, a full disk.
 pub fn collect(collection: &Collection) -> Result<(), CollectError> {
-    let asked = choose::prompts(collection)?;
+    let asked = choose::prompts(&collection.prompts, collection.seed)?;
     let drawn = draw::all(collection, &asked)?;
     let votes = match &collection.voters {
         Voters::Simulated { raters, votes, settings } => {

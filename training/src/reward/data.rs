@@ -10,48 +10,48 @@ use crate::{collect::Part, miniature::grammar::Scene};
 
 /// A prompt's text and what else is known of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Prompt {
-    pub(super) text: String,
-    pub(super) category: Option<String>,
+pub(crate) struct Prompt {
+    pub(crate) text: String,
+    pub(crate) category: Option<String>,
     /// Prompts of one meaning share it; it is what figures are grouped by and parts are dealt by.
-    pub(super) meaning: usize,
+    pub(crate) meaning: usize,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Image {
-    pub(super) id: String,
+pub(crate) struct Image {
+    pub(crate) id: String,
     /// SHA-256 of its file, where the dataset says.
-    pub(super) sha256: Option<String>,
-    pub(super) prompt: usize,
+    pub(crate) sha256: Option<String>,
+    pub(crate) prompt: usize,
     /// Which of its prompt's pictures, from 0 in the order of their ids.
-    pub(super) rank: usize,
-    pub(super) truth: Option<bool>,
+    pub(crate) rank: usize,
+    pub(crate) truth: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Vote {
-    pub(super) image: usize,
-    pub(super) rater: String,
-    pub(super) good: bool,
+pub(crate) struct Vote {
+    pub(crate) image: usize,
+    pub(crate) rater: String,
+    pub(crate) good: bool,
     /// In training, 0 to 1.
-    pub(super) weight: f32,
-    pub(super) part: Option<Part>,
+    pub(crate) weight: f32,
+    pub(crate) part: Option<Part>,
 }
 
 /// A dataset by number.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Data {
-    pub(super) prompts: Vec<Prompt>,
-    pub(super) meanings: Vec<String>,
-    pub(super) images: Vec<Image>,
-    pub(super) votes: Vec<Vote>,
+pub(crate) struct Data {
+    pub(crate) prompts: Vec<Prompt>,
+    pub(crate) meanings: Vec<String>,
+    pub(crate) images: Vec<Image>,
+    pub(crate) votes: Vec<Vote>,
     /// Over all rows, in order.
-    pub(super) sha256: String,
+    pub(crate) sha256: String,
 }
 
 impl Data {
     /// Reads every row. Skipped and quarantined rows are no votes, but their pictures count.
-    pub(super) fn read(folder: &Path) -> Result<Self, RewardError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, RewardError> {
         let mut builder = Builder::default();
         for entry in Reader::open(folder, &DatasetLimits::default())?.entries() {
             let entry = entry?;
@@ -70,7 +70,7 @@ impl Data {
         Ok(data)
     }
 
-    pub(super) fn prompt_of(&self, image: usize) -> &Prompt {
+    pub(crate) fn prompt_of(&self, image: usize) -> &Prompt {
         &self.prompts[self.images[image].prompt]
     }
 

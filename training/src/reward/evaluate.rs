@@ -236,7 +236,7 @@ pub(super) fn within(sets: &[Vec<Scored>]) -> Option<Interval> {
 }
 
 /// By how much one scorer's area within prompts is above another's, over the same prompts.
-pub(super) fn gain(one: &[Vec<Scored>], other: &[Vec<Scored>]) -> Option<Interval> {
+pub(crate) fn gain(one: &[Vec<Scored>], other: &[Vec<Scored>]) -> Option<Interval> {
     let sums = |sets: &[Vec<Scored>]| -> Vec<Vec<(f64, f64)>> {
         sets.iter().map(|scored| pairs_by_group(scored).into_values().collect()).collect()
     };

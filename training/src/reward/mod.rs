@@ -10,10 +10,10 @@
 //! A run that was killed goes on: what is embedded and trained is not done again.
 
 mod calibrate;
-mod data;
+pub(crate) mod data;
 mod embed;
 mod error;
-mod evaluate;
+pub(crate) mod evaluate;
 mod export;
 mod fit;
 mod head;

@@ -1,0 +1,60 @@
+//! Figures of two packs on the same prompts, compared in pairs.
+
+use super::{Bound, Compared, Measure};
+use crate::measure::{Interval, bootstrap};
+
+/// A figure of each picture, by prompt.
+pub(super) type Figures = Vec<Vec<f64>>;
+
+/// Where nothing could be compared. It is neither within nor beyond a bound.
+pub(super) const UNKNOWN: Interval = Interval { value: f64::NAN, low: f64::NAN, high: f64::NAN };
+
+/// Mean over prompts of their pictures' means; `None` of nothing.
+pub(super) fn mean(figures: &Figures) -> Option<f64> {
+    over(&means(figures), &(0..figures.len()).collect::<Vec<_>>())
+}
+
+/// The candidate's mean less the champion's.
+pub(super) fn difference(champion: &Figures, candidate: &Figures, seed: u64) -> Interval {
+    let (champion, candidate) = (means(champion), means(candidate));
+    let figure = |drawn: &[usize]| Some(over(&candidate, drawn)? - over(&champion, drawn)?);
+    bootstrap(champion.len(), seed, figure).unwrap_or(UNKNOWN)
+}
+
+/// The candidate's mean divided by the champion's.
+pub(super) fn ratio(champion: &Figures, candidate: &Figures, seed: u64) -> Interval {
+    let (champion, candidate) = (means(champion), means(candidate));
+    let figure = |drawn: &[usize]| Some(over(&candidate, drawn)? / over(&champion, drawn).filter(|mean| *mean > 0.0)?);
+    bootstrap(champion.len(), seed, figure).unwrap_or(UNKNOWN)
+}
+
+/// A measure of a difference, with the figures of both sides.
+pub(super) fn differs(name: &str, on: &str, sides: [&Figures; 2], bound: Bound, seed: u64) -> Measure {
+    let figures = sides.map(mean);
+    Measure::new(name, on, Compared::Difference, figures, difference(sides[0], sides[1], seed), bound)
+}
+
+/// Of each prompt.
+fn means(figures: &Figures) -> Vec<f64> {
+    figures.iter().map(|of| of.iter().sum::<f64>() / of.len() as f64).collect()
+}
+
+fn over(means: &[f64], drawn: &[usize]) -> Option<f64> {
+    (!drawn.is_empty()).then(|| drawn.iter().map(|&prompt| means[prompt]).sum::<f64>() / drawn.len() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_see_what_prompts_have_in_common() {
+        // Prompts differ by far more than the packs do.
+        let champion: Figures = (0..20).map(|prompt| vec![f64::from(prompt); 2]).collect();
+        let candidate: Figures = champion.iter().map(|of| of.iter().map(|figure| figure + 0.1).collect()).collect();
+        let found = difference(&champion, &candidate, 0);
+        assert!((found.low - 0.1).abs() < 1e-9 && (found.high - 0.1).abs() < 1e-9, "{found:?}");
+        assert!(ratio(&champion, &champion, 0).value == 1.0);
+        assert!(difference(&Vec::new(), &Vec::new(), 0).value.is_nan());
+    }
+}
