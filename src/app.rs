@@ -31,6 +31,7 @@ use crate::{
     settings::{ServerSettings, Settings},
     store::Store,
     swap::{self, Start, Swapper},
+    trial::Trials,
 };
 
 /// What every handler shares.
@@ -50,6 +51,8 @@ pub struct State {
     pub registry: Registry,
     /// What makes a version serve here.
     pub swapper: Swapper,
+    /// What is tried beside the champion.
+    pub trials: Trials,
     /// What is counted.
     pub metrics: Metrics,
     /// What lets people vote.
@@ -240,6 +243,15 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     let swapper = follow(&registry, &engine, scorer.as_ref(), &metrics, &settings, pack).await?;
     let jobs =
         Jobs::open(store.clone(), engine.clone(), metrics.clone(), scorer.clone(), settings.jobs.clone()).await?;
+    let trials = Trials::follow(
+        store.clone(),
+        registry.clone(),
+        engine.clone(),
+        swapper.clone(),
+        jobs.watch(),
+        settings.trial.clone(),
+        metrics.clone(),
+    );
     Ok(State {
         tokens: Tokens::new(store.feedback_secret(), settings.feedback.token_ttl),
         rates: Rates::new(&settings.limits, &settings.feedback),
@@ -254,6 +266,7 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
         jobs,
         store,
         registry,
+        trials,
         swapper,
         metrics,
         keys,

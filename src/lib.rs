@@ -19,4 +19,5 @@ pub mod settings;
 pub mod store;
 pub mod swap;
 pub mod traces;
+pub mod trial;
 pub mod web;

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub model_info: IntGaugeVec,
     /// Versions that came to serve or did not, by kind and result: `served`, `refused`.
     pub swaps_total: IntCounterVec,
+    /// Trials of candidates that ended or paused, by how: `promoted`, `rolled_back`, `withdrawn`, `paused`.
+    pub trials_total: IntCounterVec,
     /// A phase of a swap: `verify`, `load`, `warm`, `flip`, `release`.
     pub swap_seconds: HistogramVec,
 }
@@ -173,6 +175,7 @@ impl Metrics {
                 r,
                 IntCounterVec::new(opts("swaps_total", "Versions that came to serve or not"), &["kind", "result"]),
             )?,
+            trials_total: kept(r, IntCounterVec::new(opts("trials_total", "Trials that ended or paused"), &["result"]))?,
             swap_seconds: kept(
                 r,
                 HistogramVec::new(buckets("swap_seconds", "A phase of a swap", &SECONDS), &["phase"]),

@@ -38,6 +38,7 @@ fn exported() -> BTreeMap<String, Shape> {
     metrics.reward.with_label_values(&["miniature-reward@0"]).observe(0.5);
     metrics.votes_total.with_label_values(&["up", "miniature@0"]).inc();
     metrics.swaps_total.with_label_values(&["generator", "served"]).inc();
+    metrics.trials_total.with_label_values(&["promoted"]).inc();
     metrics.swap_seconds.with_label_values(&["load"]).observe(1.0);
     metrics.model_info.with_label_values(&["generator", "miniature@0"]).set(1);
     let families = metrics.registry.gather();

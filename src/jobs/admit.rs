@@ -75,6 +75,7 @@ impl Jobs {
         let live = Arc::new(Live::new(facts(JobId::new(), &submission, store::now(), 0)));
         let generator = inner.generator(&submission)?;
         let (ticket, listener) = inner.take(&live, &generator, submission.first())?;
+        inner.watch.taken(&submission.order);
         let (told, written) = oneshot::channel();
         // In a task of its own, so that a caller that stops waiting leaves no half of a job behind.
         let span = job_span(live.facts.id, &submission);

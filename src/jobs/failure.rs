@@ -4,7 +4,7 @@ use super::JobFailure;
 use crate::domain::JobId;
 
 /// The code of what is nobody's concern but the operator's.
-const INTERNAL: &str = "internal_error";
+pub(super) const INTERNAL: &str = "internal_error";
 
 impl JobFailure {
     /// A failure inside: its detail goes to the log, the owner gets what to quote.

@@ -14,6 +14,7 @@ use super::{
     JobEventKind, JobFailure, JobResult, JobState, MadeImage, Submission, SubmitError,
     best_of::{Chosen, judged},
     draw::{Candidate, Drawing},
+    failure::INTERNAL,
     encode::{self, Origin},
     live::{Live, Stop},
     log::{self, Candidates},
@@ -26,6 +27,7 @@ use crate::{
     scoring::Scorer,
     selection::choose,
     store::{self, Ending, is_full},
+    trial::{Outcome, is_blank},
     traces,
 };
 
@@ -56,6 +58,8 @@ pub(super) struct Run {
     pub(super) drawn: Vec<Drawn>,
     /// For the trace.
     pub(super) stages: Vec<traces::Stage>,
+    /// What the denoiser took.
+    pub(super) denoising: Option<Duration>,
 }
 
 /// The code of a job that was not done in time.
@@ -120,6 +124,7 @@ impl Run {
             chosen: Chosen::default(),
             drawn: Vec::new(),
             stages: Vec::new(),
+            denoising: None,
         }
     }
 
@@ -223,6 +228,9 @@ impl Run {
     }
 
     pub(super) fn observe(&mut self, timings: &Timings) {
+        if let Some(time) = timings.total(Stage::Steps) {
+            self.denoising = Some(self.denoising.unwrap_or_default() + time);
+        }
         // Waiting has a histogram of its own.
         let of_engine = [Stage::Text, Stage::Steps, Stage::Decode, Stage::Safety];
         let of_engine = of_engine.into_iter().filter_map(|stage| Some((stage.name(), timings.total(stage)?)));
@@ -244,6 +252,7 @@ impl Run {
         let sequence = self.live.seal();
         let finished = store::now();
         self.settle();
+        self.tell_trial(&end);
         let kind = self.kind(end);
         match self.write_end(&kind, sequence, finished).await {
             Ok(()) => self.jobs.remove(self.live.facts.id),
@@ -257,6 +266,24 @@ impl Run {
         let (state, seconds) = (self.live.state().name(), self.live.admitted.elapsed().as_secs_f64());
         tracing::info!(state, seconds, "a job ended");
         self.jobs.tell_idle();
+    }
+
+    /// What whoever tries a version must see of it. Who left or came too late says nothing about the version.
+    fn tell_trial(&self, end: &End) {
+        let failed = match end {
+            End::Completed(_) => false,
+            End::Failed(failure) if failure.code == INTERNAL => true,
+            _ => return,
+        };
+        let blank = |pixels: &Arc<RgbImage>| is_blank(pixels);
+        let picture = |one: &Candidate| (one.pixels.is_none(), one.pixels.as_ref().is_some_and(blank));
+        let steps = self.submission.steps().max(1) as f64;
+        let outcome = Outcome {
+            failed,
+            pictures: self.candidates.iter().map(picture).collect(),
+            seconds_a_step: self.denoising.filter(|_| !failed).map(|time| time.as_secs_f64() / steps),
+        };
+        self.jobs.watch.record(&self.origin.version, &outcome);
     }
 
     /// Orders what is shown, and ranks it.

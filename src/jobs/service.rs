@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     scoring::Scorer,
     store::{Found, JobRecord, Store},
+    trial::Watch,
 };
 
 /// All jobs of a server.
@@ -36,6 +37,8 @@ pub(super) struct Inner {
     /// What judges, where there is anything that can.
     pub(super) scorer: Option<Scorer>,
     pub(super) settings: JobSettings,
+    /// What trials of versions see of the jobs.
+    pub(super) watch: Watch,
     roll: Mutex<Roll>,
     /// A job left the roll.
     left: Notify,
@@ -149,6 +152,7 @@ impl Jobs {
             metrics,
             scorer,
             settings,
+            watch: Watch::default(),
             roll: Mutex::default(),
             left: Notify::new(),
             keyed: Keyed::default(),
@@ -162,6 +166,11 @@ impl Jobs {
             tokio::spawn(upkeep::calls_off(Arc::downgrade(&jobs.inner)));
         }
         Ok(jobs)
+    }
+
+    /// What trials of versions see of the jobs.
+    pub fn watch(&self) -> Watch {
+        self.inner.watch.clone()
     }
 
     /// Listens to a job, from the event after `after` (0: from the start).

@@ -24,7 +24,7 @@ pub use server::ServerSettings;
 
 use crate::{
     engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, registry::RegistrySettings,
-    scoring::ScoringSettings, store::StoreSettings, swap::SwapSettings,
+    scoring::ScoringSettings, store::StoreSettings, swap::SwapSettings, trial::TrialSettings,
 };
 
 /// Every setting of a server.
@@ -51,6 +51,8 @@ pub struct Settings {
     pub registry: RegistrySettings,
     #[command(flatten)]
     pub swap: SwapSettings,
+    #[command(flatten)]
+    pub trial: TrialSettings,
     #[command(flatten)]
     pub feedback: FeedbackSettings,
     #[command(flatten)]

@@ -26,6 +26,7 @@ mod settings;
 mod space;
 mod sql;
 mod sweep;
+mod trials;
 mod versions;
 mod versions_promote;
 mod versions_serve;

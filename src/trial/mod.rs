@@ -1,0 +1,307 @@
+//! A version on trial beside the champion: first it draws for nobody, then for a share of those who ask, until it is shown to be as good,
+//! or worse, or nothing is shown and somebody has to decide.
+//!
+//! | state | what happens | next |
+//! |---|---|---|
+//! | – | [`Trials::begin`], with requests to draw for nobody | shadow |
+//! | –, shadow | none to draw, or all are drawn | canary |
+//! | shadow, canary | it fails, draws black, is flagged or is slow, more than the champion | rolled back |
+//! | canary | people are shown to like it less | rolled back |
+//! | canary | people are shown to like it as much, up to the margin | promoted |
+//! | canary | too many votes or hours without either | paused |
+//! | any | somebody promotes the candidate | promoted |
+//! | any | somebody ends it, or promotes a third version | withdrawn |
+//!
+//! The database has the state, so every server of it draws with the candidate, and each may find a fault: a change of state names the
+//! state that it leaves, and only one server's is written. `race` is the statistics, `watch` what machines see, `verdict` the rules.
+
+mod model;
+pub mod race;
+mod settings;
+mod shadow;
+mod verdict;
+mod watch;
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+pub use model::{NewTrial, TrialRecord, TrialState, TrialVote, UnknownState};
+use serde_json::Value;
+pub use settings::TrialSettings;
+use tokio::sync::Notify;
+pub use verdict::Verdict;
+pub(crate) use watch::is_blank;
+pub use watch::{Outcome, Seen, Watch};
+
+use crate::{
+    domain::{Kind, VersionId},
+    engine::{Engine, Generator, Routes, Trial},
+    metrics::Metrics,
+    registry::{Alias, Promotion, Registry, RegistryError},
+    store::{self, Store},
+    swap::{Ready, SwapError, Swapper},
+};
+
+/// Who promotes and rolls back when a trial does.
+const ACTOR: &str = "trial";
+/// How often a trial is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why there is no trial.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// One goes on.
+    #[error("{0} is on trial already; end that first")]
+    GoesOn(VersionId),
+    /// There is none.
+    #[error("no trial goes on")]
+    None,
+    /// The candidate cannot serve here.
+    #[error(transparent)]
+    Swap(#[from] SwapError),
+    /// The registry refuses.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The database cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] anyhow::Error),
+}
+
+/// The trials of a server. Cheap to clone; what it does ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct Trials {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    registry: Registry,
+    engine: Arc<Engine>,
+    swapper: Swapper,
+    watch: Watch,
+    settings: TrialSettings,
+    metrics: Metrics,
+    look: Notify,
+}
+
+impl Trials {
+    /// Takes part in trials from now on.
+    pub fn follow(
+        store: Store,
+        registry: Registry,
+        engine: Arc<Engine>,
+        swapper: Swapper,
+        watch: Watch,
+        settings: TrialSettings,
+        metrics: Metrics,
+    ) -> Self {
+        let look = Notify::new();
+        let inner = Arc::new(Inner { store, registry, engine, swapper, watch, settings, metrics, look });
+        tokio::spawn(follow(Arc::downgrade(&inner)));
+        Self { inner }
+    }
+
+    /// Tries a version beside the champion, once this server has verified and loaded it.
+    ///
+    /// # Errors
+    /// See [`TrialError`].
+    pub async fn begin(&self, trial: NewTrial) -> Result<TrialRecord, TrialError> {
+        let inner = &self.inner;
+        if let Some(other) = inner.store.trial().await? {
+            return Err(TrialError::GoesOn(other.version));
+        }
+        let (kind, current) = (Kind::Generator, inner.registry.aliases(Kind::Generator).await?.champion);
+        if current.as_ref() != Some(&trial.champion) {
+            return Err(RegistryError::Conflict { kind, expected: Some(trial.champion), current }.into());
+        }
+        let ready = inner.swapper.prepare(kind, &trial.version).await?;
+        inner.registry.set_candidate(kind, Some(trial.version.clone()), &trial.actor, &trial.reason).await?;
+        let begun = inner.store.begin_trial(&trial).await?;
+        inner.look.notify_one();
+        let Some(begun) = begun else {
+            let other = inner.store.trial().await?;
+            return Err(TrialError::GoesOn(other.map_or(trial.version, |other| other.version)));
+        };
+        drop(ready);
+        Ok(begun)
+    }
+
+    /// Ends the trial that goes on; the champion draws everything again.
+    ///
+    /// # Errors
+    /// See [`TrialError`].
+    pub async fn end(&self, actor: &str, reason: &str) -> Result<TrialRecord, TrialError> {
+        let inner = &self.inner;
+        let trial = inner.store.trial().await?.ok_or(TrialError::None)?;
+        let told = format!("{actor}: {reason}");
+        inner.withdraw(&trial, TrialState::Withdrawn, actor, reason, &told, &Value::Null).await?;
+        inner.look.notify_one();
+        let ended = inner.store.trials(Some(trial.sequence + 1), 1).await?.pop();
+        ended.ok_or(TrialError::None)
+    }
+
+    /// Trials, the newest first: those before `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn list(&self, before: Option<i64>, limit: usize) -> anyhow::Result<Vec<TrialRecord>> {
+        self.inner.store.trials(before, limit).await
+    }
+}
+
+/// Looks at the trial until nobody holds the trials any more.
+async fn follow(inner: Weak<Inner>) {
+    loop {
+        let Some(strong) = inner.upgrade() else { return };
+        if let Err(error) = strong.step().await {
+            tracing::warn!("a trial cannot be looked at: {error:#}");
+        }
+        tokio::select! {
+            () = strong.look.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+impl Inner {
+    async fn step(&self) -> Result<(), TrialError> {
+        let trial = self.store.trial().await?;
+        let Some(trial) = trial.filter(|trial| trial.state.draws()) else { return self.idle().await };
+        let champion = self.registry.aliases(Kind::Generator).await?.champion;
+        if champion.as_ref() != Some(&trial.champion) {
+            let (state, reason) = match champion.as_ref() == Some(&trial.version) {
+                true => (TrialState::Promoted, "somebody promoted it"),
+                false => (TrialState::Withdrawn, "somebody promoted another version"),
+            };
+            self.moved(&trial, state, reason, &Value::Null).await?;
+            return self.idle().await;
+        }
+        self.watch.begin(trial.champion.as_str(), trial.version.as_str());
+        let candidate = match self.candidate(&trial).await {
+            Ok(candidate) => candidate,
+            Err(error) => {
+                let reason = format!("a server cannot draw with it: {error}");
+                return self.roll_back(&trial, &reason, &Value::Null).await;
+            }
+        };
+        match trial.state {
+            TrialState::Shadow => self.shadow(&trial, &candidate).await,
+            _ => self.canary(&trial).await,
+        }
+    }
+
+    /// No candidate draws here.
+    async fn idle(&self) -> Result<(), TrialError> {
+        if self.engine.routes().candidate.is_some() {
+            let _alone = self.swapper.hold().await;
+            let champion = self.engine.routes().champion.clone();
+            self.engine.serve(Routes { champion, candidate: None });
+            self.registry.ended_serving(Kind::Generator, Alias::Candidate).await?;
+        }
+        self.watch.end();
+        Ok(())
+    }
+
+    /// The candidate, in the routes with the share that its state gives it.
+    async fn candidate(&self, trial: &TrialRecord) -> Result<Arc<Generator>, TrialError> {
+        let share = if trial.state == TrialState::Canary { trial.share } else { 0.0 };
+        let routes = self.engine.routes();
+        if let Some(here) = &routes.candidate
+            && here.generator.version() == trial.version.as_str()
+            && here.share == share
+        {
+            return Ok(here.generator.clone());
+        }
+        let Ready::Generator(generator) = self.swapper.prepare(Kind::Generator, &trial.version).await? else {
+            return Err(SwapError::Thread.into());
+        };
+        let _alone = self.swapper.hold().await;
+        let champion = self.engine.routes().champion.clone();
+        let candidate = Some(Trial { generator: generator.clone(), share });
+        self.engine.serve(Routes { champion, candidate });
+        if share > 0.0 {
+            self.registry.began_serving_as(Kind::Generator, Alias::Candidate, &trial.version).await?;
+        }
+        Ok(generator)
+    }
+
+    async fn shadow(&self, trial: &TrialRecord, candidate: &Arc<Generator>) -> Result<(), TrialError> {
+        let drawn = shadow::draw(&self.engine, candidate, &self.watch, trial.shadow).await;
+        let seen = self.watch.seen();
+        let evidence = seen.told();
+        if let Some(fault) = drawn.fault().or_else(|| verdict::of_faults(&seen, &self.settings)) {
+            return self.roll_back(trial, &fault, &evidence).await;
+        }
+        self.moved(trial, TrialState::Canary, &format!("{} requests drawn for nobody", drawn.all), &evidence).await?;
+        self.look.notify_one();
+        Ok(())
+    }
+
+    async fn canary(&self, trial: &TrialRecord) -> Result<(), TrialError> {
+        let votes = self.store.trial_votes(trial).await?;
+        let (seen, thumbs) = (self.watch.seen(), verdict::thumbs(&votes, self.settings.votes_per_rater));
+        let evidence = verdict::evidence(&seen, &thumbs, &self.settings);
+        match verdict::of_canary(trial, &seen, &thumbs, &self.settings, store::now()) {
+            Verdict::GoOn => Ok(()),
+            Verdict::RollBack(reason) => self.roll_back(trial, &reason, &evidence).await,
+            Verdict::Promote(reason) => {
+                // First the champion: a crash in between is seen as somebody's promotion.
+                let (version, expected) = (trial.version.clone(), Some(trial.champion.clone()));
+                let (kind, actor) = (Kind::Generator, ACTOR.to_owned());
+                let promotion = Promotion { kind, version, expected, actor, reason: reason.clone() };
+                match self.registry.promote(promotion).await {
+                    Ok(_) => self.moved(trial, TrialState::Promoted, &reason, &evidence).await,
+                    // Another server did, or somebody promoted: the next look sees it.
+                    Err(RegistryError::Conflict { .. } | RegistryError::IsChampion { .. }) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Verdict::Pause(reason) => {
+                self.registry.pause(Kind::Generator, ACTOR, &reason).await?;
+                self.moved(trial, TrialState::Paused, &reason, &evidence).await
+            }
+        }
+    }
+
+    async fn roll_back(&self, trial: &TrialRecord, reason: &str, evidence: &Value) -> Result<(), TrialError> {
+        self.withdraw(trial, TrialState::RolledBack, ACTOR, reason, reason, evidence).await?;
+        self.idle().await
+    }
+
+    async fn withdraw(
+        &self,
+        trial: &TrialRecord,
+        state: TrialState,
+        actor: &str,
+        reason: &str,
+        told: &str,
+        evidence: &Value,
+    ) -> Result<(), TrialError> {
+        // A line of the log has no line breaks and is not endless.
+        let line: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
+        match self.registry.set_candidate(Kind::Generator, None, actor, &line).await {
+            Ok(_) | Err(RegistryError::NoCandidate { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.moved(trial, state, told, evidence).await
+    }
+
+    async fn moved(
+        &self,
+        trial: &TrialRecord,
+        state: TrialState,
+        reason: &str,
+        evidence: &Value,
+    ) -> Result<(), TrialError> {
+        if self.store.move_trial(trial, state, reason, evidence).await? {
+            tracing::info!(version = %trial.version, state = state.name(), reason, "a trial");
+            if state != TrialState::Canary {
+                self.metrics.trials_total.with_label_values(&[state.name()]).inc();
+            }
+        }
+        Ok(())
+    }
+}

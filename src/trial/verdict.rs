@@ -1,0 +1,182 @@
+//! From what was seen and voted to what becomes of a trial.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    TrialRecord, TrialSettings, TrialVote,
+    race::{Arm, Race},
+    watch::Seen,
+};
+
+/// What becomes of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Nothing is shown yet.
+    GoOn,
+    /// The candidate is as good as the champion, or better.
+    Promote(String),
+    /// The candidate is worse, or fails.
+    RollBack(String),
+    /// It will not be shown: somebody has to decide.
+    Pause(String),
+}
+
+/// Thumbs up of both, with at most so many of a rater on each side's pictures.
+pub(super) fn thumbs(votes: &[TrialVote], per_rater: usize) -> Race {
+    let mut race = Race::default();
+    let mut counted: HashMap<(&(String, String), bool), usize> = HashMap::new();
+    for vote in votes {
+        let count = counted.entry((&vote.rater, vote.candidate)).or_default();
+        *count += 1;
+        if *count <= per_rater {
+            race.push(if vote.candidate { Arm::Candidate } else { Arm::Champion }, vote.up);
+        }
+    }
+    race
+}
+
+/// What machines see; `None` where they have nothing to say.
+pub(super) fn of_faults(seen: &Seen, settings: &TrialSettings) -> Option<String> {
+    let sure = -settings.alpha_faults.ln();
+    let worse = [("requests fail", &seen.failed), ("pictures are black", &seen.black), ("pictures are flagged", &seen.flagged)];
+    for (what, race) in worse {
+        if race.more(0.0) >= sure {
+            let share = |count: super::race::Count| 100.0 * count.rate().unwrap_or(0.0);
+            let (candidate, champion) = (share(race.candidate), share(race.champion));
+            return Some(format!("more {what}: {candidate:.1} % against {champion:.1} %"));
+        }
+    }
+    let slow = seen.slowdown().filter(|slowdown| *slowdown > settings.slowdown)?;
+    Some(format!("a step takes at least {slow:.2} times as long"))
+}
+
+/// What the thumbs, the time and the machines say.
+pub(super) fn of_canary(trial: &TrialRecord, seen: &Seen, thumbs: &Race, settings: &TrialSettings, now: i64) -> Verdict {
+    if let Some(fault) = of_faults(seen, settings) {
+        return Verdict::RollBack(fault);
+    }
+    let sure = -settings.alpha.ln();
+    let percent = |count: super::race::Count| 100.0 * count.rate().unwrap_or(0.0);
+    let rates = || {
+        format!(
+            "{:.1} % of {} thumbs up against {:.1} % of {}",
+            percent(thumbs.candidate), thumbs.candidate.all, percent(thumbs.champion), thumbs.champion.all
+        )
+    };
+    if thumbs.less(0.0) >= sure {
+        return Verdict::RollBack(format!("people like it less: {}", rates()));
+    }
+    if thumbs.candidate.all >= settings.min_votes && thumbs.not_less(settings.margin) >= sure {
+        return Verdict::Promote(format!("people like it as much or more: {}", rates()));
+    }
+    const HOUR: u64 = 3600;
+    let late = now.saturating_sub(trial.changed) >= i64::try_from(settings.max_hours * HOUR).unwrap_or(i64::MAX);
+    if late || thumbs.candidate.all >= settings.max_votes {
+        return Verdict::Pause(format!("nothing is shown: {}", rates()));
+    }
+    Verdict::GoOn
+}
+
+/// What a verdict rests on.
+pub(super) fn evidence(seen: &Seen, thumbs: &Race, settings: &TrialSettings) -> Value {
+    json!({
+        "thumbs_up": {
+            "champion": [thumbs.champion.had, thumbs.champion.all],
+            "candidate": [thumbs.candidate.had, thumbs.candidate.all],
+            "log_evidence_of_less": thumbs.less(0.0),
+            "log_evidence_of_not_less": thumbs.not_less(settings.margin),
+            "sure_from": -settings.alpha.ln(),
+        },
+        "seen": seen.told(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{TrialState, watch::{Outcome, Watch}};
+
+    fn trial() -> TrialRecord {
+        TrialRecord {
+            sequence: 1,
+            version: "m@0123456789ab".parse().expect("a name"),
+            champion: "m@ba9876543210".parse().expect("a name"),
+            share: 0.5,
+            shadow: 0,
+            state: TrialState::Canary,
+            actor: "a".into(),
+            reason: "b".into(),
+            after: 0,
+            started: 0,
+            changed: 0,
+            evidence: Value::Null,
+        }
+    }
+
+    /// Votes of many raters, `up` of a hundred on each side, mixed.
+    fn votes(champion: usize, candidate: usize, rounds: usize) -> Vec<TrialVote> {
+        let vote = |at: usize, is_candidate: bool, up: bool| TrialVote {
+            rater: ("key".into(), format!("rater {at}")),
+            candidate: is_candidate,
+            up,
+        };
+        // 37 is coprime to 100: the ups are spread.
+        let round = |round: usize| (0..100).flat_map(move |at| {
+            let place = at * 37 % 100;
+            let rater = round * 100 + at;
+            [vote(rater, false, place < champion), vote(rater, true, place < candidate)]
+        });
+        (0..rounds).flat_map(round).collect()
+    }
+
+    #[test]
+    fn thumbs_promote_roll_back_or_leave_it_to_somebody() {
+        let settings = TrialSettings::default();
+        let verdict = |votes: &[TrialVote], now| {
+            of_canary(&trial(), &Seen::default(), &thumbs(votes, settings.votes_per_rater), &settings, now)
+        };
+        assert_eq!(verdict(&[], 0), Verdict::GoOn);
+        assert!(matches!(verdict(&votes(47, 65, 4), 0), Verdict::Promote(_)));
+        assert!(matches!(verdict(&votes(47, 20, 4), 0), Verdict::RollBack(why) if why.contains("20.0 %")));
+        assert_eq!(verdict(&votes(47, 45, 2), 0), Verdict::GoOn);
+        assert!(matches!(verdict(&votes(47, 43, 20), 0), Verdict::Pause(_)));
+        assert!(matches!(verdict(&votes(47, 45, 2), 169 * 3600), Verdict::Pause(_)));
+    }
+
+    #[test]
+    fn one_raters_thumbs_count_a_few_times_only() {
+        let one: Vec<TrialVote> = votes(47, 0, 4)
+            .into_iter()
+            .map(|vote| if vote.candidate { TrialVote { rater: ("key".into(), "angry".into()), ..vote } } else { vote })
+            .collect();
+        assert_eq!(thumbs(&one, 20).candidate.all, 20);
+    }
+
+    #[test]
+    fn failures_and_black_pictures_roll_back_without_a_vote() {
+        let settings = TrialSettings::default();
+        for (failed, black) in [(true, false), (false, true)] {
+            let watch = Watch::default();
+            watch.begin("a", "b");
+            for at in 0..40 {
+                watch.record("a", &Outcome { pictures: vec![(false, false)], ..Outcome::default() });
+                let bad = Outcome { failed, pictures: vec![(false, black)], seconds_a_step: None };
+                watch.record("b", &bad);
+                if of_faults(&watch.seen(), &settings).is_some() {
+                    assert!((2..30).contains(&at), "after {at}");
+                    break;
+                }
+                assert!(at < 39, "never");
+            }
+        }
+        let watch = Watch::default();
+        watch.begin("a", "b");
+        for _ in 0..500 {
+            let fine = Outcome { pictures: vec![(false, false)], ..Outcome::default() };
+            ["a", "b"].iter().for_each(|version| watch.record(version, &fine));
+        }
+        assert_eq!(of_faults(&watch.seen(), &settings), None);
+    }
+}
