@@ -143,7 +143,8 @@ async fn any_of_a_thousand_times_is_explained_as_a_model_in_memory_explains_it()
         let mut told: Vec<_> = told.into_iter().map(remember).collect();
         let served = |past: &&Remembered| past.since <= time && past.until.is_none_or(|until| until >= time);
         let mut expected: Vec<_> = model.iter().filter(served).cloned().collect();
-        (told.sort(), expected.sort());
+        told.sort();
+        expected.sort();
         assert_eq!(told, expected, "{time}");
     }
 }

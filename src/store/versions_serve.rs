@@ -113,12 +113,12 @@ impl Store {
             return Ok(());
         }
         let now = transaction.now().await?;
-        let gone: Vec<Open> = query_as(concat!(
+        let gone: Vec<Open> = query_as(
             "SELECT s.server, s.kind, s.role, s.version FROM servings AS s WHERE s.action = 'began' AND s.server <> $1 \
              AND NOT EXISTS (SELECT 1 FROM servers WHERE servers.id = s.server AND servers.expires > $2) \
              AND NOT EXISTS (SELECT 1 FROM servings AS e WHERE e.server = s.server AND e.kind = s.kind AND e.role = s.role \
              AND e.sequence > s.sequence)"
-        ))
+        )
         .bind(self.server())
         .bind(now)
         .fetch_all(&mut *transaction)

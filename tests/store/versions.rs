@@ -113,7 +113,7 @@ async fn operate(registry: &Registry, versions: &[VersionId], number: usize, eac
         let expected = registry.aliases(Kind::Reward).await?.champion;
         let chance = (number * 31 + turn * 17) % 97;
         let (actor, reason) = (format!("task {number}"), format!("turn {turn}"));
-        let outcome = if chance % 3 == 0 {
+        let outcome = if chance.is_multiple_of(3) {
             registry.rollback(Kind::Reward, None, expected, &actor, &reason).await
         } else {
             let version = versions[chance % versions.len()].clone();
