@@ -175,7 +175,10 @@ impl Metrics {
                 r,
                 IntCounterVec::new(opts("swaps_total", "Versions that came to serve or not"), &["kind", "result"]),
             )?,
-            trials_total: kept(r, IntCounterVec::new(opts("trials_total", "Trials that ended or paused"), &["result"]))?,
+            trials_total: kept(
+                r,
+                IntCounterVec::new(opts("trials_total", "Trials that ended or paused"), &["result"]),
+            )?,
             swap_seconds: kept(
                 r,
                 HistogramVec::new(buckets("swap_seconds", "A phase of a swap", &SECONDS), &["phase"]),

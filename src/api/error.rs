@@ -16,6 +16,7 @@ use crate::{
     registry::RegistryError,
     store::{CastError, is_full},
     swap::SwapError,
+    trial::TrialError,
 };
 
 macro_rules! codes {
@@ -342,6 +343,17 @@ impl From<SwapError> for ApiError {
             | SwapError::Reward(_)
             | SwapError::NoClip
             | SwapError::Refused { .. } => Self::new(Code::VersionRefused, error.to_string()).at("version"),
+        }
+    }
+}
+
+impl From<TrialError> for ApiError {
+    fn from(error: TrialError) -> Self {
+        match error {
+            TrialError::GoesOn(_) | TrialError::None => Self::new(Code::VersionConflict, error.to_string()),
+            TrialError::Swap(error) => error.into(),
+            TrialError::Registry(error) => error.into(),
+            TrialError::Store(error) => error.into(),
         }
     }
 }

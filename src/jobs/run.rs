@@ -14,8 +14,8 @@ use super::{
     JobEventKind, JobFailure, JobResult, JobState, MadeImage, Submission, SubmitError,
     best_of::{Chosen, judged},
     draw::{Candidate, Drawing},
-    failure::INTERNAL,
     encode::{self, Origin},
+    failure::INTERNAL,
     live::{Live, Stop},
     log::{self, Candidates},
     service::Inner,
@@ -27,8 +27,8 @@ use crate::{
     scoring::Scorer,
     selection::choose,
     store::{self, Ending, is_full},
-    trial::{Outcome, is_blank},
     traces,
+    trial::{Outcome, is_blank},
 };
 
 /// A picture that was drawn, and the event that told of it.

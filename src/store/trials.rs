@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::{
     Store, now, parsed,
-    sql::{query, query_as, query_scalar},
+    sql::{query_as, query_scalar},
 };
 use crate::trial::{NewTrial, TrialRecord, TrialState, TrialVote};
 

@@ -89,6 +89,8 @@ struct Inner {
     metrics: Metrics,
     settings: SwapSettings,
     places: Mutex<[Place; 2]>,
+    /// The generator before, and since when.
+    warm: Mutex<Option<(Arc<Generator>, Instant)>>,
     /// Somebody promoted here: look at once.
     look: Notify,
     /// One acts at a time.
@@ -131,8 +133,9 @@ impl Swapper {
         adopt: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         let (acted, _) = watch::channel(0);
-        let (places, look, acting) = (Mutex::default(), Notify::new(), Arc::default());
-        let inner = Arc::new(Inner { registry, engine, scorer, metrics, settings, places, look, acting, acted });
+        let (places, warm, look, acting) = (Mutex::default(), Mutex::default(), Notify::new(), Arc::default());
+        let inner = Inner { registry, engine, scorer, metrics, settings, places, warm, look, acting, acted };
+        let inner = Arc::new(inner);
         let weak = Arc::downgrade(&inner);
         tokio::spawn(async move {
             adopt.await;
@@ -205,6 +208,7 @@ fn index(kind: Kind) -> usize {
 async fn follow(inner: Weak<Inner>) {
     loop {
         let Some(strong) = inner.upgrade() else { return };
+        strong.cool(Duration::from_secs(strong.settings.keep_warm));
         for kind in [Kind::Generator, Kind::Reward] {
             if let Err(error) = strong.look(kind).await {
                 tracing::warn!(%kind, "cannot follow the registry: {error:#}");
@@ -296,9 +300,20 @@ impl Inner {
         let niceness = settings.niceness;
         match kind {
             Kind::Generator => {
-                let engine = self.engine.clone();
-                let work = move || load::generator(&folder, &engine, &settings, &metrics, drain);
-                load::behind(niceness, work).await.map(Ready::Generator)
+                let load = || {
+                    let (engine, folder) = (self.engine.clone(), folder.clone());
+                    let (settings, metrics) = (settings.clone(), metrics.clone());
+                    load::behind(niceness, move || load::generator(&folder, &engine, &settings, &metrics, drain))
+                };
+                if drain {
+                    self.cool(Duration::ZERO);
+                }
+                let loaded = match load().await {
+                    // The version before makes room.
+                    Err(SwapError::NoRoom(_)) if self.cool(Duration::ZERO) => load().await,
+                    loaded => loaded,
+                };
+                loaded.map(Ready::Generator)
             }
             Kind::Reward => {
                 let scorer = self.scorer.clone().ok_or(SwapError::NoClip)?;
@@ -317,6 +332,10 @@ impl Inner {
                 let candidate =
                     routes.candidate.clone().filter(|trial| trial.generator.version() != generator.version());
                 self.engine.serve(Routes { champion: generator, candidate });
+                if self.settings.keep_warm > 0 {
+                    *self.warm.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some((routes.champion.clone(), Instant::now()));
+                }
                 self.observe_release(routes.champion.version().to_owned());
             }
             Ready::Reward(reward) => {
@@ -330,9 +349,21 @@ impl Inner {
         tracing::info!(%kind, version = self.serving(kind), "serves now");
     }
 
+    /// Lets go of the version before if it has been kept for `longest`; whether there was one to let go of.
+    fn cool(&self, longest: Duration) -> bool {
+        let mut warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = warm.as_ref().is_some_and(|(_, since)| since.elapsed() >= longest);
+        let gone = if over { warm.take() } else { None };
+        drop(warm);
+        let Some((generator, _)) = gone else { return false };
+        drop(generator);
+        self.engine.release();
+        true
+    }
+
     /// Measures how long the old version's last requests, and its sessions, take to leave.
     fn observe_release(&self, version: String) {
-        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
         let (began, engine, metrics) = (Instant::now(), Arc::downgrade(&self.engine), self.metrics.clone());
         tokio::spawn(async move {
             while engine.upgrade().is_some_and(|engine| engine.versions().contains(&version)) {

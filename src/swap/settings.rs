@@ -37,6 +37,16 @@ pub struct SwapSettings {
         value_name = "FACTOR"
     )]
     pub memory_factor: f64,
+    /// Seconds that the version before stays in memory, so that a rollback is a matter of milliseconds; it leaves earlier where its
+    /// room is needed. 0: it leaves with its last request
+    #[arg(
+        id = "swap.keep_warm",
+        long = "swap-keep-warm",
+        env = "PLAUDIT_SWAP_KEEP_WARM",
+        default_value_t = 600,
+        value_name = "SECONDS"
+    )]
+    pub keep_warm: u64,
     /// MiB that stay free for requests while two versions are in memory
     #[arg(
         id = "swap.memory_reserve",

@@ -6,28 +6,76 @@
 pub struct TrialSettings {
     /// How often, at most, a trial may end wrongly by the thumbs: a candidate that is as good rolled back, or one that is worse by
     /// more than the margin promoted. Holds however often one looks
-    #[arg(id = "trial.alpha", long = "trial-alpha", env = "PLAUDIT_TRIAL_ALPHA", default_value_t = 0.05, value_name = "PROBABILITY")]
+    #[arg(
+        id = "trial.alpha",
+        long = "trial-alpha",
+        env = "PLAUDIT_TRIAL_ALPHA",
+        default_value_t = 0.05,
+        value_name = "PROBABILITY"
+    )]
     pub alpha: f64,
     /// By how much the candidate's share of thumbs up may be below the champion's and it is still promoted
-    #[arg(id = "trial.margin", long = "trial-margin", env = "PLAUDIT_TRIAL_MARGIN", default_value_t = 0.05, value_name = "SHARE")]
+    #[arg(
+        id = "trial.margin",
+        long = "trial-margin",
+        env = "PLAUDIT_TRIAL_MARGIN",
+        default_value_t = 0.05,
+        value_name = "SHARE"
+    )]
     pub margin: f64,
     /// Thumbs on the candidate's pictures before it can be promoted
-    #[arg(id = "trial.min_votes", long = "trial-min-votes", env = "PLAUDIT_TRIAL_MIN_VOTES", default_value_t = 100, value_name = "VOTES")]
+    #[arg(
+        id = "trial.min_votes",
+        long = "trial-min-votes",
+        env = "PLAUDIT_TRIAL_MIN_VOTES",
+        default_value_t = 100,
+        value_name = "VOTES"
+    )]
     pub min_votes: u64,
     /// Thumbs on the candidate's pictures after which a trial that has shown nothing pauses for somebody to decide
-    #[arg(id = "trial.max_votes", long = "trial-max-votes", env = "PLAUDIT_TRIAL_MAX_VOTES", default_value_t = 2000, value_name = "VOTES")]
+    #[arg(
+        id = "trial.max_votes",
+        long = "trial-max-votes",
+        env = "PLAUDIT_TRIAL_MAX_VOTES",
+        default_value_t = 2000,
+        value_name = "VOTES"
+    )]
     pub max_votes: u64,
     /// Hours after which it does so in any case
-    #[arg(id = "trial.max_hours", long = "trial-max-hours", env = "PLAUDIT_TRIAL_MAX_HOURS", default_value_t = 168, value_name = "HOURS")]
+    #[arg(
+        id = "trial.max_hours",
+        long = "trial-max-hours",
+        env = "PLAUDIT_TRIAL_MAX_HOURS",
+        default_value_t = 168,
+        value_name = "HOURS"
+    )]
     pub max_hours: u64,
     /// Thumbs of one rater that count: one person's taste is not many people's
-    #[arg(id = "trial.votes_per_rater", long = "trial-votes-per-rater", env = "PLAUDIT_TRIAL_VOTES_PER_RATER", default_value_t = 20, value_name = "VOTES")]
+    #[arg(
+        id = "trial.votes_per_rater",
+        long = "trial-votes-per-rater",
+        env = "PLAUDIT_TRIAL_VOTES_PER_RATER",
+        default_value_t = 20,
+        value_name = "VOTES"
+    )]
     pub votes_per_rater: usize,
     /// The same probability for what machines see: requests that fail, black pictures, flagged ones
-    #[arg(id = "trial.alpha_faults", long = "trial-alpha-faults", env = "PLAUDIT_TRIAL_ALPHA_FAULTS", default_value_t = 0.001, value_name = "PROBABILITY")]
+    #[arg(
+        id = "trial.alpha_faults",
+        long = "trial-alpha-faults",
+        env = "PLAUDIT_TRIAL_ALPHA_FAULTS",
+        default_value_t = 0.001,
+        value_name = "PROBABILITY"
+    )]
     pub alpha_faults: f64,
     /// How many times as long as the champion the candidate may take for a step
-    #[arg(id = "trial.slowdown", long = "trial-slowdown", env = "PLAUDIT_TRIAL_SLOWDOWN", default_value_t = 1.5, value_name = "FACTOR")]
+    #[arg(
+        id = "trial.slowdown",
+        long = "trial-slowdown",
+        env = "PLAUDIT_TRIAL_SLOWDOWN",
+        default_value_t = 1.5,
+        value_name = "FACTOR"
+    )]
     pub slowdown: f64,
 }
 

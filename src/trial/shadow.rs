@@ -19,7 +19,8 @@ pub(super) struct Drawn {
 impl Drawn {
     /// What is plain without a comparison.
     pub(super) fn fault(self) -> Option<String> {
-        (2 * self.bad > self.all).then(|| format!("{} of {} requests that nobody saw failed or were blank", self.bad, self.all))
+        (2 * self.bad > self.all)
+            .then(|| format!("{} of {} requests that nobody saw failed or were blank", self.bad, self.all))
     }
 }
 

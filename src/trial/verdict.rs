@@ -40,7 +40,8 @@ pub(super) fn thumbs(votes: &[TrialVote], per_rater: usize) -> Race {
 /// What machines see; `None` where they have nothing to say.
 pub(super) fn of_faults(seen: &Seen, settings: &TrialSettings) -> Option<String> {
     let sure = -settings.alpha_faults.ln();
-    let worse = [("requests fail", &seen.failed), ("pictures are black", &seen.black), ("pictures are flagged", &seen.flagged)];
+    let worse =
+        [("requests fail", &seen.failed), ("pictures are black", &seen.black), ("pictures are flagged", &seen.flagged)];
     for (what, race) in worse {
         if race.more(0.0) >= sure {
             let share = |count: super::race::Count| 100.0 * count.rate().unwrap_or(0.0);
@@ -53,7 +54,13 @@ pub(super) fn of_faults(seen: &Seen, settings: &TrialSettings) -> Option<String>
 }
 
 /// What the thumbs, the time and the machines say.
-pub(super) fn of_canary(trial: &TrialRecord, seen: &Seen, thumbs: &Race, settings: &TrialSettings, now: i64) -> Verdict {
+pub(super) fn of_canary(
+    trial: &TrialRecord,
+    seen: &Seen,
+    thumbs: &Race,
+    settings: &TrialSettings,
+    now: i64,
+) -> Verdict {
     if let Some(fault) = of_faults(seen, settings) {
         return Verdict::RollBack(fault);
     }
@@ -62,7 +69,10 @@ pub(super) fn of_canary(trial: &TrialRecord, seen: &Seen, thumbs: &Race, setting
     let rates = || {
         format!(
             "{:.1} % of {} thumbs up against {:.1} % of {}",
-            percent(thumbs.candidate), thumbs.candidate.all, percent(thumbs.champion), thumbs.champion.all
+            percent(thumbs.candidate),
+            thumbs.candidate.all,
+            percent(thumbs.champion),
+            thumbs.champion.all
         )
     };
     if thumbs.less(0.0) >= sure {
@@ -96,7 +106,10 @@ pub(super) fn evidence(seen: &Seen, thumbs: &Race, settings: &TrialSettings) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{TrialState, watch::{Outcome, Watch}};
+    use crate::trial::{
+        TrialState,
+        watch::{Outcome, Watch},
+    };
 
     fn trial() -> TrialRecord {
         TrialRecord {
@@ -123,11 +136,13 @@ mod tests {
             up,
         };
         // 37 is coprime to 100: the ups are spread.
-        let round = |round: usize| (0..100).flat_map(move |at| {
-            let place = at * 37 % 100;
-            let rater = round * 100 + at;
-            [vote(rater, false, place < champion), vote(rater, true, place < candidate)]
-        });
+        let round = |round: usize| {
+            (0..100).flat_map(move |at| {
+                let place = at * 37 % 100;
+                let rater = round * 100 + at;
+                [vote(rater, false, place < champion), vote(rater, true, place < candidate)]
+            })
+        };
         (0..rounds).flat_map(round).collect()
     }
 

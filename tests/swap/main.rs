@@ -12,6 +12,7 @@ mod load;
 mod promote;
 mod refuse;
 mod restart;
+mod trials;
 
 use std::{path::Path, time::Duration};
 

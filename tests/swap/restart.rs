@@ -2,12 +2,12 @@
 
 use super::*;
 
-async fn restarted(scene: Scene) -> Scene {
+pub(crate) async fn restarted(scene: Scene, flags: &[&str]) -> Scene {
     let Scene { mut app, registry, .. } = scene;
     app.stop().await.expect("no panic").expect("a clean stop");
     drop(registry);
     let data = std::mem::replace(&mut app.data, tempfile::tempdir().expect("a folder"));
-    Scene::over(TestApp::over(data, USUAL).await).await
+    Scene::over(TestApp::over(data, &[USUAL, flags].concat()).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +15,7 @@ async fn the_champion_serves_after_a_restart() {
     let scene = Scene::start().await;
     let tuned = scene.tuned(0.1).await;
     assert_eq!(scene.promote(Kind::Generator, &tuned, &scene.first).await.status(), 200);
-    let scene = restarted(scene).await;
+    let scene = restarted(scene, &[]).await;
     assert_eq!(scene.drawn_by().await, tuned.as_str());
     assert_eq!(scene.place(Kind::Generator).await["state"], "serving");
     // And can still be rolled back from.
@@ -35,7 +35,7 @@ async fn a_champion_that_was_damaged_meanwhile_leaves_its_place_to_the_given_pac
     let damaged = tempfile::NamedTempFile::new_in(scene.app.data.path()).expect("a file");
     std::fs::write(damaged.path(), "short").expect("written");
     damaged.persist(&weights).expect("in its place");
-    let scene = restarted(scene).await;
+    let scene = restarted(scene, &[]).await;
     assert_eq!(scene.drawn_by().await, scene.first.as_str());
     scene.until("a refusal", async |scene| scene.place(Kind::Generator).await["state"] == "refused").await;
 }

@@ -2,6 +2,7 @@
 
 mod promote;
 mod schema;
+mod trials;
 mod versions;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -15,5 +16,8 @@ pub(super) fn routes(config: &mut ServiceConfig<'_>) {
         .service(promote::rollback)
         .service(versions::promotions)
         .service(versions::served)
-        .service(versions::swaps);
+        .service(versions::swaps)
+        .service(trials::begin)
+        .service(trials::end)
+        .service(trials::list);
 }

@@ -114,16 +114,16 @@ async fn answer(state: &State, written: PromotionRecord) -> Result<Json<Promotio
     Ok(Json(written.into()))
 }
 
-async fn fields(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<Fields, ApiError> {
+pub(super) async fn fields(request: &HttpRequest, payload: web::Payload, state: &State) -> Result<Fields, ApiError> {
     let server = &state.settings.server;
     Ok(Fields::json(body::json_object(request, payload, server.max_body, server.body_timeout()).await?))
 }
 
-fn version_in(fields: &mut Fields, name: &str) -> Result<Option<VersionId>, ApiError> {
+pub(super) fn version_in(fields: &mut Fields, name: &str) -> Result<Option<VersionId>, ApiError> {
     let text = fields.text(name)?;
     text.map(|text| text.parse().map_err(|error| ApiError::invalid(name, error))).transpose()
 }
 
-fn reason(fields: &mut Fields) -> Result<String, ApiError> {
+pub(super) fn reason(fields: &mut Fields) -> Result<String, ApiError> {
     fields.text("reason")?.ok_or_else(|| ApiError::invalid("reason", "it is missing"))
 }
