@@ -41,7 +41,7 @@ struct Generator {
     #[arg(long, value_name = "REWARD_DIR")]
     reward: Option<PathBuf>,
     /// Prompts from the miniature world's grammar.
-    #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(2..))]
+    #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(6..))]
     prompts: usize,
     /// Share of them about held-out objects.
     #[arg(long, default_value_t = 0.4, value_parser = super::collect::share)]

@@ -14,7 +14,7 @@ use plaudit::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{GateError, GeneratorGate};
+use super::{GateError, GeneratorGate, pairs::LEAST};
 use crate::{
     collect::{Ask, Progress},
     random::Random,
@@ -57,6 +57,9 @@ pub(super) struct Drawn {
 
 /// Draws what is missing.
 pub(super) fn all(gate: &GeneratorGate, asked: &[Ask]) -> Result<Gallery, GateError> {
+    if asked.len() < LEAST {
+        return Err(GateError::Few { prompts: asked.len() });
+    }
     let packs = [Pack::open(&gate.champion)?, Pack::open(&gate.candidate)?];
     let versions = [packs[0].version(), packs[1].version()];
     let folder = gate.out.join(PICTURES);

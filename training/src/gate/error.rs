@@ -40,6 +40,8 @@ pub enum GateError {
     Begun { path: PathBuf, field: &'static str, before: String, now: String },
     #[error("the champion draws {} pixels, the candidate {}; only packs of one size are compared", size(.champion), size(.candidate))]
     Size { champion: (usize, usize), candidate: (usize, usize) },
+    #[error("{prompts} prompts are too few for an interval; give at least {}", super::pairs::LEAST)]
+    Few { prompts: usize },
     #[error(
         "{path} has no vote to measure on: all are of the parts that a reward learns from (train, validation, calibration)"
     )]

@@ -6,7 +6,7 @@ use super::{
     Bound, Compared, Evidence, GeneratorBounds, GeneratorGate, Kind, LeftOut, Looks, Measure,
     distance::{Kernel, mmd, spread},
     draw::Gallery,
-    pairs::{Figures, UNKNOWN, difference, differs, mean, ratio},
+    pairs::{Figures, LEAST, UNKNOWN, difference, differs, mean, ratio},
     score::{Scores, Side},
     sheet,
 };
@@ -33,7 +33,7 @@ pub(super) fn evidence(gate: &GeneratorGate, gallery: &Gallery, scores: &Scores)
     measures.extend(distances(gate, scores));
     measures.extend(flagged(gate, scores, &mut left_out));
     measures.push(latency(gate, scores));
-    measures.extend(floors(gate, scores));
+    measures.extend(floors(gate, scores, &mut left_out));
     let on_sheet = gallery.asked.iter().take(sheet::ROWS).map(|ask| ask.prompt.clone()).collect();
     let asked = json!({
         "prompts": gallery.asked.len(), "pictures": gate.pictures, "steps": gate.steps, "seed": gate.seed,
@@ -137,23 +137,30 @@ fn latency(gate: &GeneratorGate, scores: &Scores) -> Measure {
 }
 
 /// The judge's mean on seen and on held-out objects, and on each category: an average must not hide what broke.
-fn floors(gate: &GeneratorGate, scores: &Scores) -> Vec<Measure> {
+fn floors(gate: &GeneratorGate, scores: &Scores, left_out: &mut Vec<LeftOut>) -> Vec<Measure> {
     let Some(scenes) = scores.scenes.as_ref().filter(|_| !scores.champion.judge.is_empty()) else { return Vec::new() };
-    let floor = |on: &str, loss: f64, belongs: &dyn Fn(&Scene) -> bool| {
+    let mut floor = |on: &str, loss: f64, belongs: &dyn Fn(&Scene) -> bool| {
         let of = |side: &Side| -> Figures {
             let chosen = scenes.iter().zip(&side.judge).filter(|(scene, _)| belongs(scene));
             chosen.map(|(_, figures)| figures.clone()).collect()
         };
         let [champion, candidate, reference] = [&scores.champion, &scores.candidate, &scores.reference].map(of);
-        let noise = (!champion.is_empty()).then(|| difference(&champion, &reference, gate.seed));
-        noise.map(|noise| {
-            differs(JUDGE, on, [&champion, &candidate], Bound::at_least(-loss), gate.seed).beside(Some(noise))
-        })
+        if champion.len() < LEAST {
+            left_out
+                .push(LeftOut::new(JUDGE, &format!("{on}: {} prompts are too few for an interval", champion.len())));
+            return None;
+        }
+        let noise = difference(&champion, &reference, gate.seed);
+        let found = differs(JUDGE, on, [&champion, &candidate], Bound::at_least(-loss), gate.seed);
+        Some(found.beside(Some(noise)))
     };
     let GeneratorBounds { objects_loss, category_loss, .. } = gate.bounds;
-    let objects = [("seen objects", false), ("held-out objects", true)];
-    let objects = objects.map(|(on, held)| floor(on, objects_loss, &|scene| scene.object.is_held_out() == held));
-    let categories =
-        Category::ALL.map(|category| floor(category.word(), category_loss, &|scene| scene.category() == category));
-    objects.into_iter().chain(categories).flatten().collect()
+    let mut measures = Vec::new();
+    for (on, held) in [("seen objects", false), ("held-out objects", true)] {
+        measures.extend(floor(on, objects_loss, &|scene| scene.object.is_held_out() == held));
+    }
+    for category in Category::ALL {
+        measures.extend(floor(category.word(), category_loss, &|scene| scene.category() == category));
+    }
+    measures
 }

@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-/// Chroma from which on a pixel is saturated, 0 to 1. The drawn world's loudest colours are at 0.8.
+/// Chroma from which on a pixel is saturated, 0 to 1: a colour with little grey in it.
 const SATURATED: f64 = 0.75;
 /// Luma below which a pixel is dark.
 const DARK: f64 = 0.2;

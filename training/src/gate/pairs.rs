@@ -6,6 +6,9 @@ use crate::measure::{Interval, bootstrap};
 /// A figure of each picture, by prompt.
 pub(super) type Figures = Vec<Vec<f64>>;
 
+/// Prompts of an interval at least: resamples of fewer are too alike to say how far a figure would move with other prompts.
+pub(super) const LEAST: usize = 6;
+
 /// Where nothing could be compared. It is neither within nor beyond a bound.
 pub(super) const UNKNOWN: Interval = Interval { value: f64::NAN, low: f64::NAN, high: f64::NAN };
 

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{
     Bound, Compared, Evidence, Kind, LeftOut, Looks, Measure, RewardBounds, RewardGate,
-    pairs::UNKNOWN,
+    pairs::{LEAST, UNKNOWN},
     votes::{Heads, Picture, Votes},
 };
 use crate::{
-    measure::{Scored, bootstrap, expected_calibration_error, within_group_auroc},
+    measure::{Scored, bootstrap, expected_calibration_error, pairs_by_group, within_group_auroc},
     reward::evaluate::gain,
 };
 
@@ -63,8 +63,10 @@ fn ranking(gate: &RewardGate, votes: &Votes, left_out: &mut Vec<LeftOut>) -> Vec
         if sides[0].is_empty() {
             return;
         }
-        if areas[0].is_none() {
-            left_out.push(LeftOut::new("AUROC within prompts", &format!("{on}: no prompt has thumbs up and down")));
+        let ranked = pairs_by_group(&sides[0]).values().filter(|(_, pairs)| *pairs > 0.0).count();
+        if ranked < LEAST {
+            let reason = format!("{on}: {ranked} prompts with thumbs up and down are too few for an interval");
+            left_out.push(LeftOut::new("AUROC within prompts", &reason));
             return;
         }
         let [champion, candidate] = sides.map(|side| vec![side]);

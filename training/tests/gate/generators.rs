@@ -33,22 +33,22 @@ fn the_same_pack_passes_and_a_stopped_gate_goes_on() {
 
     // What a kill leaves behind: pictures without facts, and prompts that were not begun.
     let pictures = whole.out.join("pictures");
-    let before = fs::read(pictures.join("0009.png")).expect("a picture");
-    fs::remove_file(pictures.join("0008.json")).expect("a file");
-    for file in ["0009.json", "0009.png"] {
+    let before = fs::read(pictures.join("0007.png")).expect("a picture");
+    fs::remove_file(pictures.join("0006.json")).expect("a file");
+    for file in ["0007.json", "0007.png"] {
         fs::remove_file(pictures.join(file)).expect("a file");
     }
-    fs::write(pictures.join("0008.png"), b"half").expect("a file");
-    let kept = fs::metadata(pictures.join("0007.png")).and_then(|facts| facts.modified()).expect("a time");
+    fs::write(pictures.join("0006.png"), b"half").expect("a file");
+    let kept = fs::metadata(pictures.join("0005.png")).and_then(|facts| facts.modified()).expect("a time");
     let again = generator(&whole).expect("a verdict");
     assert_eq!(again.verdict, Verdict::Pass);
-    assert!(before == fs::read(pictures.join("0009.png")).expect("a picture"), "the same picture again");
-    assert_eq!(fs::metadata(pictures.join("0007.png")).and_then(|facts| facts.modified()).expect("a time"), kept);
+    assert!(before == fs::read(pictures.join("0007.png")).expect("a picture"), "the same picture again");
+    assert_eq!(fs::metadata(pictures.join("0005.png")).and_then(|facts| facts.modified()).expect("a time"), kept);
 
     let mut more = whole.clone();
     more.steps += 1;
     let error = generator(&more).expect_err("another gate").to_string();
-    assert!(error.contains("steps 10, not 11"), "{error}");
+    assert!(error.contains("steps 8, not 9"), "{error}");
 }
 
 #[test]
@@ -72,15 +72,13 @@ fn loud_colours_are_found() {
 #[test]
 fn swapped_colours_are_found() {
     let evidence = judged(Plant::SwappedColours).expect("a verdict");
-    let failed = failed(&evidence);
-    assert!(failed.contains(&"CLIP score") && failed.contains(&"reward"), "{}", evidence.markdown());
+    assert!(failed(&evidence).contains(&"CLIP score"), "{}", evidence.markdown());
 }
 
 #[test]
 fn wrong_prompts_are_found() {
     let evidence = judged(Plant::WrongWords).expect("a verdict");
-    let failed = failed(&evidence);
-    assert!(failed.contains(&"CLIP score") && failed.contains(&"reward"), "{}", evidence.markdown());
+    assert!(failed(&evidence).contains(&"CLIP score"), "{}", evidence.markdown());
 }
 
 #[test]
@@ -89,7 +87,7 @@ fn prompts_of_a_file_are_nothing_for_the_judge_and_a_safety_checker_is_asked() {
     let champion = pack(&folder.path().join("champion"), Plant::SafetyChecker);
     let candidate = pack(&folder.path().join("candidate"), Plant::Darker(0.2));
     let file = folder.path().join("prompts.txt");
-    fs::write(&file, "a dog on a sofa\na star\n").expect("a file");
+    fs::write(&file, "a dog on a sofa\na star\na tree\na cat\na car\na fish\n").expect("a file");
     let asked = gate(&candidate, &folder.path().join("gate"));
     let asked = GeneratorGate { champion, prompts: Prompts::File(file), pictures: 2, steps: 4, ..asked };
     let evidence = generator(&asked).expect("a verdict");

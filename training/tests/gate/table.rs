@@ -49,7 +49,7 @@ fn row(plant: Plant, evidence: &Evidence) -> String {
 }
 
 #[test]
-#[ignore = "draws nine thousand pictures"]
+#[ignore = "draws six and a half thousand pictures"]
 fn verdicts_at_the_default_size() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut table = HEAD.to_owned();
@@ -60,7 +60,7 @@ fn verdicts_at_the_default_size() {
             prompts: Prompts::Grammar { amount: 60, held_out: 0.4 },
             pictures: 4,
             steps: 20,
-            // A collapsed denoiser calls itself three times a step, which no honest one does.
+            // A collapsed denoiser calls itself five times a step, which no honest one does.
             bounds: GeneratorBounds { latency_ratio: 20.0, ..GeneratorBounds::default() },
             threads: 0,
             ..gate(&candidate, &place.join("gate"))
