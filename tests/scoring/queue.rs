@@ -34,7 +34,7 @@ async fn rewards_and_shares_are_answered_with_the_version() {
     let settings = ScoringSettings { reward: Some(folder.path().to_owned()), ..ScoringSettings::default() };
     let metrics = Metrics::new();
     let scorer = start(&settings, &metrics);
-    assert_eq!(scorer.reward_version(), Some(sealed.version()));
+    assert_eq!(scorer.reward_version().as_deref(), Some(sealed.version()));
     let scores = scorer.score("two blue stars on the beach", vec![Arc::new(picture(1)), Arc::new(picture(2))]).await;
     let scores = scores.expect("scores");
     for Score { reward, clip_score, normalized_score } in scores {
