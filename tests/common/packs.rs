@@ -1,6 +1,7 @@
 //! The bundled pack, and other versions of it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -9,7 +10,7 @@ use plaudit::{
     pack::{Component, Pack, seal},
     runtime::SessionSettings,
 };
-use plaudit_onnx::{Model, Tensor};
+use plaudit_onnx::{Attribute, Model, Node, Tensor};
 
 pub(crate) fn bundled() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx/packs/miniature")
@@ -72,13 +73,78 @@ pub(crate) fn quiet() -> SessionSettings {
 
 /// Puts other golden outputs in the place of a pack's own, under a manifest that names them.
 pub(crate) fn with_golden(pack: &Path, golden: &[u8]) {
-    use sha2::{Digest, Sha256};
     fs::write(pack.join("golden.safetensors"), golden).expect("written");
     let path = pack.join("manifest.json");
     let mut manifest: plaudit::pack::Manifest =
         serde_json::from_str(&fs::read_to_string(&path).expect("a manifest")).expect("JSON");
     let facts = manifest.files.get_mut("golden.safetensors").expect("it is listed");
-    facts.sha256 = Sha256::digest(golden).iter().map(|byte| format!("{byte:02x}")).collect();
-    facts.bytes = golden.len() as u64;
+    (facts.sha256, facts.bytes) = (sha256(golden), golden.len() as u64);
     fs::write(path, manifest.to_json()).expect("written");
+}
+
+/// Another version whose denoiser has so many MiB of random weights more, all of which it reads at each call.
+pub(crate) fn heavy(into: &Path, mebibytes: usize, seed: u32) -> Pack {
+    fs::create_dir_all(into).expect("a folder");
+    copy(into);
+    let side = ((mebibytes << 20) / size_of::<f32>()).isqrt();
+    edit(into, Component::Unet, |model| {
+        let mut state = seed | 1;
+        let noise: Vec<f32> = std::iter::repeat_with(|| {
+            // xorshift32.
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as f32 / u32::MAX as f32 - 0.5
+        })
+        .take(side * side)
+        .collect();
+        let graph = &mut model.graph;
+        graph.initializers.insert("heavy.weight".into(), Tensor::f32(&[side, side], &noise));
+        graph.initializers.insert("heavy.shape".into(), Tensor::i64(&[2], &[1, side as i64]));
+        graph.initializers.insert("heavy.scale".into(), Tensor::f32(&[], &[1e-9]));
+        let (input, output) = (graph.inputs[0].name.clone(), graph.outputs[0].name.clone());
+        let last = graph.nodes.iter_mut().find(|node| node.outputs.contains(&output)).expect("the last node");
+        last.outputs.iter_mut().filter(|name| **name == output).for_each(|name| *name = "heavy.plain".into());
+        let node = |op: &str, inputs: &[&str], made: &str| Node {
+            name: format!("heavy.{op}.{made}"),
+            op: op.into(),
+            domain: String::new(),
+            inputs: inputs.iter().map(|name| (*name).to_owned()).collect(),
+            outputs: vec![made.to_owned()],
+            attributes: BTreeMap::from([("keepdims".to_owned(), Attribute::Int(0))])
+                .into_iter()
+                .filter(|_| op == "ReduceMean")
+                .collect(),
+        };
+        graph.nodes.extend([
+            node("ReduceMean", &[&input], "heavy.mean"),
+            node("Expand", &["heavy.mean", "heavy.shape"], "heavy.row"),
+            node("MatMul", &["heavy.row", "heavy.weight"], "heavy.product"),
+            node("ReduceMean", &["heavy.product"], "heavy.sum"),
+            node("Mul", &["heavy.sum", "heavy.scale"], "heavy.small"),
+            node("Add", &["heavy.plain", "heavy.small"], &output),
+        ]);
+    });
+    seal(into, "miniature", &Default::default(), &quiet(), |_| ()).expect("a pack");
+    Pack::open(into).expect("the pack")
+}
+
+/// Writes the manifest anew for files that were changed, as somebody would who wants to hide that; golden outputs stay.
+pub(crate) fn recompute(pack: &Path) {
+    let path = pack.join("manifest.json");
+    let mut manifest: plaudit::pack::Manifest =
+        serde_json::from_str(&fs::read_to_string(&path).expect("a manifest")).expect("JSON");
+    for entry in manifest.components.values_mut() {
+        for (name, facts) in &mut entry.files {
+            let bytes = fs::read(pack.join(name)).expect("a file");
+            (facts.sha256, facts.bytes) = (sha256(&bytes), bytes.len() as u64);
+        }
+        entry.sha256 = plaudit::pack::Entry::digest(&entry.files);
+    }
+    fs::write(path, manifest.to_json()).expect("written");
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

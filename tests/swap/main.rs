@@ -9,6 +9,8 @@ mod harness;
 mod packs;
 
 mod load;
+mod memory;
+mod mutants;
 mod promote;
 mod refuse;
 mod restart;

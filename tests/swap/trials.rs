@@ -152,16 +152,20 @@ async fn a_trial_goes_on_after_a_restart() {
     let scene = Scene::with(QUICK).await;
     let tuned = scene.tuned(0.1).await;
     assert_eq!(begin(&scene, &tuned, 0.5, 0).await.0, 200);
-    until_state(&scene, "canary").await;
-    let before: Vec<Value> = drawn(&scene).await;
+    until_serves(&scene, &tuned).await;
+    let before = drawn(&scene).await;
     let scene = restart::restarted(scene, QUICK).await;
+    until_serves(&scene, &tuned).await;
+    assert_eq!(drawn(&scene).await, before);
+}
+
+async fn until_serves(scene: &Scene, version: &VersionId) {
     scene
         .until("the candidate", async |scene| {
-            let named = harness::with(json!({"model": tuned, "num_inference_steps": 1}));
+            let named = harness::with(json!({"model": version, "num_inference_steps": 1}));
             scene.app.post("/v1/images/generations", named).await.status() == 200
         })
         .await;
-    scene.until("its share", async |scene| drawn(scene).await == before).await;
 }
 
 async fn drawn(scene: &Scene) -> Vec<Value> {
