@@ -9,12 +9,12 @@ use std::{
 
 use memmap2::Mmap;
 
-use crate::Bytes;
+use crate::{Bytes, tensor::MappedFile};
 
 /// The directory of a model; the only place its external data may be in.
 pub(crate) struct Directory {
     root: PathBuf,
-    files: HashMap<String, Result<Arc<Mmap>, String>>,
+    files: HashMap<String, Result<Arc<MappedFile>, String>>,
 }
 
 impl Directory {
@@ -36,7 +36,7 @@ impl Directory {
     }
 }
 
-fn open(root: &Path, location: &str) -> Result<Arc<Mmap>, String> {
+fn open(root: &Path, location: &str) -> Result<Arc<MappedFile>, String> {
     let relative = Path::new(location);
     let inside = relative.components().all(|part| matches!(part, Component::Normal(_)));
     if location.is_empty() || !inside {
@@ -52,7 +52,7 @@ fn open(root: &Path, location: &str) -> Result<Arc<Mmap>, String> {
 
 /// Maps a regular file that has no second name: data that somebody can change under another name would change served
 /// weights silently.
-pub(crate) fn map_file(path: &Path) -> Result<Arc<Mmap>, String> {
+pub(crate) fn map_file(path: &Path) -> Result<Arc<MappedFile>, String> {
     let fault = |error: std::io::Error| format!("`{}`: {error}", path.display());
     refuse_link(path)?;
     let file = File::open(path).map_err(fault)?;
@@ -66,7 +66,7 @@ pub(crate) fn map_file(path: &Path) -> Result<Arc<Mmap>, String> {
     }
     // SAFETY: a model's files are immutable by contract (written aside, then renamed into place), and the checks above
     // refuse the links by which they could be reached under another name.
-    unsafe { Mmap::map(&file) }.map(Arc::new).map_err(fault)
+    unsafe { Mmap::map(&file) }.map(|map| Arc::new(MappedFile::new(map, path))).map_err(fault)
 }
 
 fn refuse_link(path: &Path) -> Result<(), String> {

@@ -19,5 +19,5 @@ mod write;
 pub use graph::{Attribute, Dim, Graph, Model, Node, ValueInfo};
 pub use problem::{Problem, Problems};
 pub use read::ReadError;
-pub use tensor::{Bytes, DType, Tensor};
+pub use tensor::{Bytes, DType, MappedFile, Tensor};
 pub use write::{EMBED_BELOW, ExternalRange, MODEL_FILE, WEIGHTS_FILE, WriteError};

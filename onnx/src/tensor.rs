@@ -1,6 +1,10 @@
 //! A host tensor: element type, shape, and bytes that are owned or mapped from a file.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use memmap2::Mmap;
 
@@ -43,12 +47,43 @@ pub enum Bytes {
     /// In a mapped file; the map lives as long as any tensor that points into it.
     Mapped {
         /// The file's map.
-        map: Arc<Mmap>,
+        map: Arc<MappedFile>,
         /// First byte.
         offset: usize,
         /// Number of bytes.
         length: usize,
     },
+}
+
+/// A file's map, and where the file was when it was mapped.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Mmap,
+    path: PathBuf,
+}
+
+impl MappedFile {
+    pub(crate) fn new(map: Mmap, path: &Path) -> Self {
+        Self { map, path: path.to_owned() }
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Bytes {
+    /// The file, the first byte there and the number of bytes, of mapped ones.
+    pub fn place(&self) -> Option<(&Path, usize, usize)> {
+        match self {
+            Self::Owned(_) => None,
+            Self::Mapped { map, offset, length } => Some((&map.path, *offset, *length)),
+        }
+    }
 }
 
 impl Deref for Bytes {

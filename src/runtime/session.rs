@@ -1,6 +1,11 @@
 //! A graph ready to run.
 
-use std::{borrow::Cow, path::Path, sync::Arc, thread::available_parallelism};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::available_parallelism,
+};
 
 use ort::{
     session::{SessionInputValue, builder::SessionBuilder},
@@ -13,13 +18,17 @@ use super::{Device, RuntimeError, SessionSettings, Stop, View, environment::envi
 /// ONNX Runtime's name for [`SessionSettings::flush_denormals`].
 const FLUSH_DENORMALS: &str = "session.set_denormal_as_zero";
 
-/// Where the weights are said to lie; they are handed over by pointer, so no file of this name is ever opened.
+/// ONNX Runtime's name for the folder that external data of a graph in memory is in.
+const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
+/// Where the weights are said to lie that are handed over by pointer: no file of this name is ever opened.
 const IN_MEMORY: &str = "in-memory";
 
 /// A graph, its weights, and what ONNX Runtime made of them.
 ///
-/// The weights are not copied: ONNX Runtime reads them where the model has them, in memory or in a mapped file.
-/// (It copies what its optimiser folds or re-lays.)
+/// Weights of mapped files are told by name and place: ONNX Runtime maps them itself, and lets go of the pages of those that it has
+/// re-laid. Handed over by pointer they would be copied first: three times a matrix's size while loading and twice afterwards,
+/// against twice and once. Those that are in memory only are handed over.
 #[derive(Debug)]
 pub struct Session {
     // Dropped from top to bottom: the runtime, then the memory it reads, then the allocator's spare pages.
@@ -38,15 +47,21 @@ impl Session {
     /// If the library is missing, the device unusable, or the graph refused.
     pub fn from_model(model: &Model, settings: &SessionSettings) -> Result<Self, RuntimeError> {
         let refused = RuntimeError::load(&model.graph.name);
-        let weights = model.graph.initializers.iter().filter(|(_, tensor)| handed_over(tensor));
+        let files = Files::of(model);
+        let weights =
+            model.graph.initializers.iter().filter(|(_, tensor)| is_weight(tensor) && files.range(tensor).is_none());
         let mut builder = builder(settings)?;
+        if let Some((_, folder)) = &files.0 {
+            let plain = |error: ort::Error<SessionBuilder>| refused(plain(&error));
+            builder = builder.with_config_entry(WEIGHTS_FOLDER, folder).map_err(plain)?;
+        }
         for (name, tensor) in weights.clone() {
             // SAFETY: the bytes live in `_weights`, which is dropped after the session; initializers are only read.
             let value = unsafe { value::over(tensor.dtype, &tensor.shape, tensor.data.as_ptr().cast_mut()) };
             let value: Arc<DynValue> = Arc::new(value.map_err(&refused)?);
             builder = builder.with_external_initializer(name, value).map_err(|error| refused(plain(&error)))?;
         }
-        let inner = builder.commit_from_memory(&graph_bytes(model)).map_err(&refused)?;
+        let inner = builder.commit_from_memory(&graph_bytes(model, &files)).map_err(&refused)?;
         Ok(Self {
             inputs: value::describe(inner.inputs())?,
             outputs: value::describe(inner.outputs())?,
@@ -158,14 +173,35 @@ impl Outputs {
     }
 }
 
-/// The graph's bytes without its weights.
-fn graph_bytes(model: &Model) -> Vec<u8> {
-    let place =
-        |tensor: &Tensor| ExternalRange { location: IN_MEMORY.to_owned(), offset: 0, length: tensor.data.len() };
-    model.to_bytes_with(|_, tensor| handed_over(tensor).then(|| place(tensor)))
+/// The folder of a model's mapped weights: the runtime takes one. As the weights tell it, and as the runtime is told.
+struct Files(Option<(PathBuf, String)>);
+
+impl Files {
+    fn of(model: &Model) -> Self {
+        let weights = model.graph.initializers.values().filter(|tensor| is_weight(tensor));
+        let mut folders = weights.filter_map(|tensor| tensor.data.place()?.0.parent());
+        // It may not be relative; and text is all that the runtime takes.
+        let told = |folder: &Path| Some((folder.to_owned(), folder.canonicalize().ok()?.to_str()?.to_owned()));
+        Self(folders.next().and_then(told))
+    }
+
+    /// Where a weight lies, if it is in the folder.
+    fn range(&self, tensor: &Tensor) -> Option<ExternalRange> {
+        let ((path, offset, length), (folder, _)) = (tensor.data.place()?, self.0.as_ref()?);
+        let location = path.file_name()?.to_str()?.to_owned();
+        (path.parent() == Some(folder)).then_some(ExternalRange { location, offset, length })
+    }
 }
 
-fn handed_over(tensor: &Tensor) -> bool {
+/// The graph's bytes without its weights.
+fn graph_bytes(model: &Model, files: &Files) -> Vec<u8> {
+    let in_memory =
+        |tensor: &Tensor| ExternalRange { location: IN_MEMORY.to_owned(), offset: 0, length: tensor.data.len() };
+    let place = |tensor: &Tensor| files.range(tensor).unwrap_or_else(|| in_memory(tensor));
+    model.to_bytes_with(|_, tensor| is_weight(tensor).then(|| place(tensor)))
+}
+
+fn is_weight(tensor: &Tensor) -> bool {
     tensor.data.len() >= EMBED_BELOW
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | state | what happens | next |
 //! |---|---|---|
-//! | – | [`Trials::begin`], with requests to draw for nobody | shadow |
+//! | – | [`begin`], with requests to draw for nobody | shadow |
 //! | –, shadow | none to draw, or all are drawn | canary |
 //! | shadow, canary | it fails, draws black, is flagged or is slow, more than the champion | rolled back |
 //! | canary | people are shown to like it less | rolled back |
@@ -104,7 +104,7 @@ impl Trials {
         Self { inner }
     }
 
-    /// Tries a version beside the champion, once this server has verified and loaded it.
+    /// [`begin`], once this server has verified and loaded the version.
     ///
     /// # Errors
     /// See [`TrialError`].
@@ -113,34 +113,21 @@ impl Trials {
         if let Some(other) = inner.store.trial().await? {
             return Err(TrialError::GoesOn(other.version));
         }
-        let (kind, current) = (Kind::Generator, inner.registry.aliases(Kind::Generator).await?.champion);
-        if current.as_ref() != Some(&trial.champion) {
-            return Err(RegistryError::Conflict { kind, expected: Some(trial.champion), current }.into());
-        }
-        let ready = inner.swapper.prepare(kind, &trial.version).await?;
-        inner.registry.set_candidate(kind, Some(trial.version.clone()), &trial.actor, &trial.reason).await?;
-        let begun = inner.store.begin_trial(&trial).await?;
+        let ready = inner.swapper.prepare(Kind::Generator, &trial.version).await?;
+        let begun = begin(&inner.store, &inner.registry, trial).await;
         inner.look.notify_one();
-        let Some(begun) = begun else {
-            let other = inner.store.trial().await?;
-            return Err(TrialError::GoesOn(other.map_or(trial.version, |other| other.version)));
-        };
         drop(ready);
-        Ok(begun)
+        begun
     }
 
-    /// Ends the trial that goes on; the champion draws everything again.
+    /// [`end`], and this server looks at once.
     ///
     /// # Errors
     /// See [`TrialError`].
     pub async fn end(&self, actor: &str, reason: &str) -> Result<TrialRecord, TrialError> {
-        let inner = &self.inner;
-        let trial = inner.store.trial().await?.ok_or(TrialError::None)?;
-        let told = format!("{actor}: {reason}");
-        inner.withdraw(&trial, TrialState::Withdrawn, actor, reason, &told, &Value::Null).await?;
-        inner.look.notify_one();
-        let ended = inner.store.trials(Some(trial.sequence + 1), 1).await?.pop();
-        ended.ok_or(TrialError::None)
+        let ended = end(&self.inner.store, &self.inner.registry, actor, reason).await;
+        self.inner.look.notify_one();
+        ended
     }
 
     /// Trials, the newest first: those before `before`, at most `limit`.
@@ -150,6 +137,45 @@ impl Trials {
     pub async fn list(&self, before: Option<i64>, limit: usize) -> anyhow::Result<Vec<TrialRecord>> {
         self.inner.store.trials(before, limit).await
     }
+}
+
+/// Tries a version beside the champion: the servers of the database follow within a second.
+///
+/// # Errors
+/// See [`TrialError`]. The version's files are not looked at.
+pub async fn begin(store: &Store, registry: &Registry, trial: NewTrial) -> Result<TrialRecord, TrialError> {
+    if let Some(other) = store.trial().await? {
+        return Err(TrialError::GoesOn(other.version));
+    }
+    let (kind, current) = (Kind::Generator, registry.aliases(Kind::Generator).await?.champion);
+    if current.as_ref() != Some(&trial.champion) {
+        return Err(RegistryError::Conflict { kind, expected: Some(trial.champion), current }.into());
+    }
+    registry.set_candidate(kind, Some(trial.version.clone()), &trial.actor, &trial.reason).await?;
+    let begun = store.begin_trial(&trial).await?;
+    begun.ok_or(TrialError::GoesOn(trial.version))
+}
+
+/// Ends the trial that goes on; the champion draws everything again.
+///
+/// # Errors
+/// See [`TrialError`].
+pub async fn end(store: &Store, registry: &Registry, actor: &str, reason: &str) -> Result<TrialRecord, TrialError> {
+    let trial = store.trial().await?.ok_or(TrialError::None)?;
+    match registry.set_candidate(Kind::Generator, None, actor, reason).await {
+        Ok(_) | Err(RegistryError::NoCandidate { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    store.move_trial(&trial, TrialState::Withdrawn, &format!("{actor}: {reason}"), &Value::Null).await?;
+    store.trials(Some(trial.sequence + 1), 1).await?.pop().ok_or(TrialError::None)
+}
+
+/// Trials of a database, the newest first: those before `before`, at most `limit`.
+///
+/// # Errors
+/// If the database cannot be read.
+pub async fn list(store: &Store, before: Option<i64>, limit: usize) -> anyhow::Result<Vec<TrialRecord>> {
+    store.trials(before, limit).await
 }
 
 /// Looks at the trial until nobody holds the trials any more.
@@ -267,26 +293,14 @@ impl Inner {
     }
 
     async fn roll_back(&self, trial: &TrialRecord, reason: &str, evidence: &Value) -> Result<(), TrialError> {
-        self.withdraw(trial, TrialState::RolledBack, ACTOR, reason, reason, evidence).await?;
-        self.idle().await
-    }
-
-    async fn withdraw(
-        &self,
-        trial: &TrialRecord,
-        state: TrialState,
-        actor: &str,
-        reason: &str,
-        told: &str,
-        evidence: &Value,
-    ) -> Result<(), TrialError> {
         // A line of the log has no line breaks and is not endless.
         let line: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-        match self.registry.set_candidate(Kind::Generator, None, actor, &line).await {
+        match self.registry.set_candidate(Kind::Generator, None, ACTOR, &line).await {
             Ok(_) | Err(RegistryError::NoCandidate { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        self.moved(trial, state, told, evidence).await
+        self.moved(trial, TrialState::RolledBack, reason, evidence).await?;
+        self.idle().await
     }
 
     async fn moved(

@@ -36,6 +36,11 @@ impl Count {
         (self.had as f64 + 0.5) / (self.all as f64 + 1.0)
     }
 
+    /// Derivative of the log-likelihood at a rate.
+    fn slope(self, rate: f64) -> f64 {
+        self.had as f64 / rate - (self.all - self.had) as f64 / (1.0 - rate)
+    }
+
     /// Log-likelihood at a rate.
     fn log_likelihood(self, rate: f64) -> f64 {
         // 0 · ln 0 is 0.
@@ -93,17 +98,17 @@ fn fit(champion: Count, candidate: Count, allowed: impl Fn(f64, f64) -> bool, of
     if free.0.is_none() || free.1.is_none() || allowed(b, c) {
         return of(b, c);
     }
-    // The likelihood is concave, so where its peak is not allowed the best is on the border.
+    // The likelihood is concave, so where its peak is not allowed the best is on the border, where its slope is zero.
+    let slope = |b: f64| champion.slope(b) + candidate.slope(b + offset);
     let (mut low, mut high) = ((-offset).max(0.0), (1.0 - offset).min(1.0));
-    let at = |b: f64| of(b, (b + offset).clamp(0.0, 1.0));
-    /// Halvings of an interval of length one down to what an f64 tells apart.
-    const HALVINGS: usize = 80;
+    /// Of an interval of length one, down to what makes no difference to the likelihood.
+    const HALVINGS: usize = 40;
     for _ in 0..HALVINGS {
-        let third = (high - low) / 3.0;
-        let (left, right) = (low + third, high - third);
-        if at(left) < at(right) { low = left } else { high = right }
+        let middle = low.midpoint(high);
+        if slope(middle) > 0.0 { low = middle } else { high = middle }
     }
-    at(low.midpoint(high))
+    let b = low.midpoint(high);
+    of(b, b + offset)
 }
 
 #[cfg(test)]
@@ -199,8 +204,8 @@ mod tests {
             [(0.465, 0.465), (0.2, 0.2), (0.8, 0.8), (0.465, 0.415), (0.465, 0.365), (0.465, 0.265), (0.465, 0.565)]
         {
             for share in [0.1, 0.5] {
-                let worse = stopped((champion, candidate), share, 4000, 1000, |race| race.less(0.0));
-                let fine = stopped((champion, candidate), share, 4000, 1000, |race| race.not_less(0.05));
+                let worse = stopped((champion, candidate), share, 4000, 500, |race| race.less(0.0));
+                let fine = stopped((champion, candidate), share, 4000, 500, |race| race.not_less(0.05));
                 println!(
                     "| {champion} | {candidate} | {share} | {:.3} | {:.0} | {:.3} | {:.0} |",
                     worse.0, worse.1, fine.0, fine.1

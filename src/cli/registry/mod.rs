@@ -4,6 +4,7 @@ mod promote;
 mod publish;
 mod read;
 mod text;
+mod trial;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -48,6 +49,12 @@ enum Command {
     Promote(promote::Promote),
     /// Make the champion before champion again
     Rollback(promote::Rollback),
+    /// Try a version of the generator beside the champion, for a share of those who ask
+    Try(trial::Try),
+    /// End the trial that goes on; the champion draws everything again
+    EndTrial(trial::End),
+    /// Show trials, the newest first, and how they ended
+    Trials(trial::Trials),
     /// Remove the files of versions that nothing holds
     Gc(Gc),
     /// Tell what was served at a time, and what it was trained on
@@ -97,13 +104,13 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let store = Store::attach_with(&arguments.data, &arguments.store).await?;
         let registry = Registry::open(store.clone(), arguments.registry.clone()).await?;
-        let done = act(&registry, arguments.command).await;
+        let done = act(&store, &registry, arguments.command).await;
         store.close().await;
         done
     })
 }
 
-async fn act(registry: &Registry, command: Command) -> anyhow::Result<()> {
+async fn act(store: &Store, registry: &Registry, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List(arguments) => read::list(registry, arguments).await,
         Command::Show(arguments) => read::show(registry, arguments).await,
@@ -112,6 +119,9 @@ async fn act(registry: &Registry, command: Command) -> anyhow::Result<()> {
         Command::Promote(arguments) => promote::promote(registry, arguments).await,
         Command::Rollback(arguments) => promote::rollback(registry, arguments).await,
         Command::ServedAt(arguments) => read::served_at(registry, arguments).await,
+        Command::Try(arguments) => trial::begin(store, registry, arguments).await,
+        Command::EndTrial(arguments) => trial::end(store, registry, arguments).await,
+        Command::Trials(arguments) => trial::list(store, &arguments).await,
         Command::Gc(arguments) => gc(registry, arguments).await,
         Command::Sign { .. } | Command::NewKey { .. } => Ok(()),
     }

@@ -1,0 +1,106 @@
+//! `plaudit registry try`, `end-trial` and `trials`.
+
+use std::fmt::Write;
+
+use clap::Args;
+use plaudit::{
+    registry::{Kind, Registry, VersionId},
+    runtime::SessionSettings,
+    store::Store,
+    trial::{self, NewTrial, TrialRecord},
+};
+
+use super::{actor, text::time};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The candidate first draws requests again for nobody, then for its share of those who ask, each of whom stays with it. Servers end the trial
+themselves: it is promoted, rolled back, or paused for you to decide (docs/trials.md).
+
+Examples:
+  plaudit registry try miniature@0123456789ab --expected miniature@89abcdef0123 --reason 'gate passed'
+  plaudit registry try miniature@0123456789ab --expected miniature@89abcdef0123 --share 0.5 --shadow 0 --reason 'again, with half'")]
+pub(super) struct Try {
+    /// The candidate, a version of the generator
+    version: VersionId,
+    /// The champion as you know it
+    #[arg(long, value_name = "VERSION")]
+    expected: VersionId,
+    /// Share of those who ask that it draws for
+    #[arg(long, default_value_t = 0.1, value_parser = share, value_name = "SHARE")]
+    share: f64,
+    /// Requests that it draws again for nobody first
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=1000), value_name = "REQUESTS")]
+    shadow: u32,
+    /// Why, for whoever reads the log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who; by default the user's name
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct End {
+    /// Why, for whoever reads the log
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who; by default the user's name
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Trials {
+    /// Trials at most
+    #[arg(long, default_value_t = 20, value_name = "TRIALS")]
+    limit: usize,
+    /// As JSON, with what decided
+    #[arg(long)]
+    json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    (share > 0.0 && share < 1.0).then_some(share).ok_or_else(|| "it must lie between 0 and 1".to_owned())
+}
+
+pub(super) async fn begin(store: &Store, registry: &Registry, arguments: Try) -> anyhow::Result<()> {
+    let Try { version, expected: champion, share, shadow, reason, actor: named } = arguments;
+    eprintln!("checking {version} …");
+    registry.verify(Kind::Generator, &version, None, &SessionSettings::default()).await?;
+    let trial = NewTrial { version, champion, share, shadow, actor: actor(named), reason };
+    let begun = trial::begin(store, registry, trial).await?;
+    eprint!("{}", table(&[begun]));
+    eprintln!("servers follow within a second; `plaudit registry trials` says how it goes");
+    Ok(())
+}
+
+pub(super) async fn end(store: &Store, registry: &Registry, arguments: End) -> anyhow::Result<()> {
+    let ended = trial::end(store, registry, &actor(arguments.actor), &arguments.reason).await?;
+    eprint!("{}", table(&[ended]));
+    Ok(())
+}
+
+pub(super) async fn list(store: &Store, arguments: &Trials) -> anyhow::Result<()> {
+    let trials = trial::list(store, None, arguments.limit).await?;
+    if arguments.json {
+        println!("{:#}", serde_json::to_value(&trials)?);
+    } else if trials.is_empty() {
+        eprintln!("nothing was tried yet; `plaudit registry try` does");
+    } else {
+        print!("{}", table(&trials));
+    }
+    Ok(())
+}
+
+fn table(trials: &[TrialRecord]) -> String {
+    let mut text = String::new();
+    for trial in trials {
+        let TrialRecord { version, champion, share, state, reason, changed, .. } = trial;
+        let (share, state, when) = (100.0 * share, state.name(), time(*changed));
+        // Writing into text cannot fail.
+        let _ = writeln!(text, "{version}  beside {champion} for {share:.1} %  {state:<11}  {when}  {reason}");
+    }
+    text
+}
