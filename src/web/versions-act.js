@@ -1,8 +1,8 @@
 // What an operator does on the page of versions: each with a reason, and for the champion that they know.
 
-import { $, announce, element } from "/server.js";
+import { $, element } from "/server.js";
 import { Unwelcome, ask, before, champion, inWords, known, load } from "/versions-read.js";
-import { focusVersion, show } from "/versions-show.js";
+import { focusVersion, say, show, verdict } from "/versions-show.js";
 
 const SHARE_PERCENT = 10; // what the API takes where nothing is said, as is the next
 const SHADOW = 20;
@@ -46,18 +46,19 @@ const ACTS = {
   },
 };
 
-let doing = null; // what, of which version, the champion that is expected, whether the server is at it
+let doing = null; // what, of which version, the champion that is expected, how much of the log was seen, whether the server is at it
 
 /// Asks for a reason, and for a yes to what is named.
 function act({ act: what, kind, version }) {
   const of = { kind, version };
-  doing = { what, of, kind, expected: null, busy: false };
+  doing = { what, of, kind, expected: null, seen: 0, busy: false };
   form.reset();
   $("share").value = SHARE_PERCENT;
   $("shadow").value = SHADOW;
   for (const name of ["to", "share", "shadow", "drain"]) $(`${name}-field`).hidden = !ACTS[what].fields(of).includes(name);
   for (const name of ["share", "shadow"]) $(name).disabled = $(`${name}-field`).hidden;
   $("act-problem").hidden = true;
+  wait(doing, false);
   describe();
   $("act").showModal();
   $("reason").focus();
@@ -66,62 +67,74 @@ function act({ act: what, kind, version }) {
 /// Names the version, and the champion as it is now known.
 function describe() {
   const { what, of, kind } = doing;
-  doing.expected = champion(kind);
+  Object.assign(doing, { expected: champion(kind), seen: known.log.length });
   $("act-title").textContent = ACTS[what].title(of);
   $("act-what").textContent = ACTS[what].what(of);
   $("act-go").textContent = ACTS[what].title(of);
   const row = (name, value) => [element("dt", { textContent: name }), element("dd", { textContent: value })];
-  $("act-facts").replaceChildren(...row("Kind", kind), ...row("Version", of.version), ...row("Expected champion", doing.expected ?? "none"));
+  const gate = verdict(known.versions.find(({ version }) => version === of.version)?.lineage.evidence);
+  const found = gate && ["promote", "try"].includes(what) ? row("Gate", `${gate.verdict}, against ${gate.champion}`) : [];
+  $("act-facts").replaceChildren(...row("Kind", kind), ...row("Version", of.version), ...row("Expected champion", doing.expected ?? "none"), ...found);
+  $("act-go").hidden = isDone();
   const option = (value, textContent) => element("option", { value, textContent });
   $("to").replaceChildren(option("", "the champion before"), ...before(kind).map((version) => option(version, version)));
 }
 
+/// Nobody promotes or tries what is champion.
+const isDone = () => ["promote", "try"].includes(doing.what) && doing.of.version === doing.expected;
+
 async function submit(event) {
   event.preventDefault();
-  const { what, of, expected, busy } = doing;
-  if (busy) return;
+  const mine = doing;
+  const { what, of, expected } = mine;
+  if (mine.busy || isDone()) return;
   const reason = $("reason").value.trim();
   if (!reason) return refuse("A reason is needed.", $("reason"));
   // A trial is ended as it is, whoever is champion.
   const body = { ...ACTS[what].body(of), ...(what === "end" ? {} : { expected }), reason };
-  const seen = known.log.length;
-  wait(true);
+  wait(mine, true);
   try {
     const answer = await ask(ACTS[what].path(of), { method: "POST", body });
-    await load();
-    show();
-    $("act").close();
-    announce(ACTS[what].done(of, answer));
-    focusVersion(answer.version);
+    // Where the reading fails, the next one says so: it was done all the same.
+    await load().then(show, () => {});
+    if (isAsking(mine)) {
+      $("act").close();
+      focusVersion(answer.version);
+    }
+    say(ACTS[what].done(of, answer));
   } catch (problem) {
-    if (problem instanceof Unwelcome) $("act").close();
-    else await explain(problem, seen);
+    if (!(problem instanceof Unwelcome)) await explain(mine, problem);
   } finally {
-    wait(false);
+    wait(mine, false);
   }
 }
 
-function wait(busy) {
-  doing.busy = busy;
+/// Whether the dialog still asks this: it may have been closed while the server was at it.
+const isAsking = (mine) => doing === mine && $("act").open;
+
+function wait(mine, busy) {
+  mine.busy = busy;
+  if (doing !== mine) return;
   $("act-go").disabled = busy;
   form.setAttribute("aria-busy", String(busy));
   if (busy) $("act-problem").hidden = true;
-  $("act-go").textContent = busy ? "The server is at it …" : ACTS[doing.what].title(doing.of);
+  $("act-go").textContent = busy ? "The server is at it …" : ACTS[mine.what].title(mine.of);
 }
 
 /// The server's own words; after a conflict also what changed since. Whatever came in between, the page knows it now.
-async function explain(problem, seen) {
+async function explain(mine, problem) {
   const lines = [problem.sentence ?? String(problem)];
-  const read = await load().then(() => true, () => false);
+  const { kind, expected, seen } = mine;
   if (problem.status === 0) lines.push("Whether it was done is not known: look at the log before you try again.");
-  if (read) {
-    const news = known.log.slice(seen).filter((entry) => entry.kind === doing.kind);
-    for (const entry of news) lines.push(`Entry ${entry.sequence}, ${inWords(entry)}, by ${entry.actor}: ${entry.reason}`);
-    if (champion(doing.kind) !== doing.expected) {
-      lines.push(`The expected champion was ${doing.expected ?? "none"} and is ${champion(doing.kind) ?? "none"} now. Ask again if that is what you want.`);
-    }
-    show();
-    describe();
+  await load().then(show, () => {});
+  for (const entry of known.log.slice(seen).filter((entry) => entry.kind === kind)) {
+    lines.push(`Entry ${entry.sequence}, ${inWords(entry)}, by ${entry.actor}: ${entry.reason}`);
+  }
+  if (!isAsking(mine)) return say(lines.join(" "));
+  describe();
+  if (mine.expected !== expected) {
+    const next = isDone() ? "There is nothing left to do." : "Ask again if that is what you want.";
+    lines.push(`The expected champion was ${expected ?? "none"} and is ${mine.expected ?? "none"} now. ${next}`);
   }
   refuse(lines.join("\n"), $("act-problem"));
 }
@@ -129,13 +142,12 @@ async function explain(problem, seen) {
 function refuse(text, focus) {
   $("act-problem").textContent = text;
   $("act-problem").hidden = false;
-  $("act-problem").tabIndex = -1;
-  if ($("act").open) focus.focus();
-  else announce(text);
+  focus.focus();
 }
 
 /// The browser gives the focus back to the button, unless the button was renewed meanwhile.
 function comeBack() {
+  if (doing.busy) say("The server is at it; what comes of it will stand here.");
   if (document.activeElement !== document.body) return;
   document.querySelector(`[data-key="${CSS.escape(`${doing.what} ${doing.of.version}`)}"]`)?.focus();
 }

@@ -1,9 +1,10 @@
 // What the page of versions shows of what the server tells.
 
-import { $, element } from "/server.js";
+import { $, announce, element } from "/server.js";
 import { ON, before, champion, inWords, known, trial } from "/versions-read.js";
 
 const LOG_PAGE = 20;
+const SAID_MS = 20_000; // what was done also stands in the log
 const DIGITS = 3;
 const NUMBER = /^[−\d][\d.]*( %)?$/;
 
@@ -62,6 +63,15 @@ export function focusVersion(name) {
 }
 
 // ---- words and figures
+
+let saying = 0;
+
+/// Says what came of something, for a while.
+export function say(text) {
+  announce(text);
+  clearTimeout(saying);
+  saying = setTimeout(() => announce(""), SAID_MS);
+}
 
 const keyed = (made, key) => { made.dataset.key = key; return made; };
 const badge = (text, look = "") => element("span", { className: `badge ${look}`, textContent: text });
@@ -212,8 +222,8 @@ function detail({ manifest, signed_by: signer, retired, lineage }, gate) {
   ];
 }
 
-/// The gate's, where evidence is `gate.json` or has it in a field.
-function verdict(evidence) {
+/// The gate's, where the evidence is `gate.json` or has it in a field.
+export function verdict(evidence) {
   const places = evidence && typeof evidence === "object" ? [evidence, ...Object.values(evidence)] : [];
   return places.find((place) => typeof place?.verdict === "string" && Array.isArray(place.measures));
 }

@@ -1,9 +1,9 @@
 // The page of versions: an admin key for this tab, what the server tells, renewed while somebody looks.
 
-import { $, announce } from "/server.js";
+import { $ } from "/server.js";
 import { listen } from "/versions-act.js";
 import { KEY, Unwelcome, inWords, known, load, showOlder } from "/versions-read.js";
-import { show, showOlderLog } from "/versions-show.js";
+import { say, show, showOlderLog } from "/versions-show.js";
 
 const RENEW_MS = 3000;
 
@@ -13,7 +13,7 @@ async function renew() {
   const seen = known.log.length;
   await again();
   const news = known.log.slice(seen);
-  if (news.length && !$("act").open) announce(`New in the log: ${news.map(inWords).join("; ")}.`);
+  if (news.length && !$("act").open) say(`New in the log: ${news.map(inWords).join("; ")}.`);
 }
 
 async function again() {
@@ -65,10 +65,10 @@ async function enter(event) {
   event.preventDefault();
   sessionStorage.setItem(KEY, $("admin-key").value.trim());
   $("admin-key").value = "";
-  announce("");
+  say("");
   await signIn();
   if ($("signed-in").hidden) return;
-  announce("Signed in.");
+  say("Signed in.");
   $("sign-out").focus();
 }
 
@@ -77,7 +77,7 @@ function start() {
   document.addEventListener("unwelcome", ({ detail }) => signOut(detail));
   document.addEventListener("visibilitychange", renew);
   $("sign-in").addEventListener("submit", enter);
-  $("sign-out").addEventListener("click", () => { announce("Signed out."); signOut(""); });
+  $("sign-out").addEventListener("click", () => { say("Signed out."); signOut(""); });
   $("kind").addEventListener("change", again);
   $("older-log").addEventListener("click", showOlderLog);
   $("older-versions").addEventListener("click", () => { showOlder(); again(); });
