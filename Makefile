@@ -23,7 +23,7 @@ test: setup ## Every test that does not take long
 clients: setup ## The openai, huggingface_hub and webuiapi clients and schemathesis against a server (needs Python; makes .venv-clients)
 	@bash scripts/clients.sh
 
-browser: setup ## The page in headless Chromium (needs Chromium and Node.js)
+browser: setup ## The pages in headless Chromium (needs Chromium and Node.js)
 	@cargo build --quiet --workspace --bin plaudit
 	@bash tests/browser/run.sh
 

@@ -1,5 +1,6 @@
 // The plain page: sends prompts as jobs, follows their events, shows their pictures. It goes on after a reload.
 
+import { $, Problem, announce, call, element, get } from "/server.js";
 import { thumbs } from "/votes.js";
 
 const PREVIEWS = 3;
@@ -12,18 +13,10 @@ const RETRY_LAST_MS = 8000;
 const REPLAY_MS = 300; // events that come sooner after connecting are history and tell nothing of the speed
 const REMEMBERED = 50;
 
-const $ = (id) => document.getElementById(id);
 const form = $("form");
 const cards = new Map(); // job id → Card
 const pictures = new Map(); // image id → {prompt, seed, request}
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-export function announce(text) { $("announcer").textContent = text; }
-
-export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
 
 // ---- what is kept in the browser
 
@@ -39,51 +32,7 @@ function remember(id, request) {
 }
 function forget(id) { write("plaudit.jobs", remembered().filter((job) => job.id !== id)); }
 
-// ---- the server
-
-const ADVICE = {
-  unreachable: "Check that it is running and that you are online, then try again.",
-  invalid_api_key: "Enter it above the Draw button, then draw again.",
-  size_not_supported: "Choose another size under “More settings”.",
-  rate_limited: "Wait a moment, then draw again.",
-  overloaded: "Many people are drawing. Try again in a little while, or with fewer pictures or steps.",
-  draining: "The server is restarting. Try again in a minute.",
-  not_ready: "The model is still loading. Try again in a minute.",
-  deadline_exceeded: "Try again with fewer pictures or steps.",
-  disk_full: "The operator has to make room before new pictures can be kept.",
-  internal_error: "Try again; if it stays, tell the operator.",
-};
-
-/// What the server tells programs, told to people.
-const PLAIN = { invalid_api_key: "This server wants a valid API key." };
-
-class Problem extends Error {
-  constructor(status, { code, message } = {}, retryAfter = null) {
-    super(PLAIN[code] || message || `The server answered ${status}.`);
-    Object.assign(this, { status, code: code || "internal_error", retryAfter });
-  }
-  get words() {
-    const sentence = this.message.charAt(0).toUpperCase() + this.message.slice(1).replace(/([^.!?])$/, "$1.");
-    const wait = this.retryAfter ? ` It expects room in ${this.retryAfter} s.` : "";
-    return `${sentence}${wait} ${ADVICE[this.code] || ""}`.trim();
-  }
-}
-
-export async function call(path, { method = "GET", body, headers = {}, signal } = {}) {
-  const key = sessionStorage.getItem("plaudit.key");
-  if (key) headers.Authorization = `Bearer ${key}`;
-  if (body) headers["Content-Type"] = "application/json";
-  const options = { method, headers, signal, body: body && JSON.stringify(body) };
-  const response = await fetch(path, options).catch((error) => {
-    throw error.name === "AbortError" ? error : new Problem(0, { code: "unreachable", message: "The server cannot be reached" });
-  });
-  if (response.ok) return response;
-  const answer = await response.json().catch(() => ({}));
-  const problem = new Problem(response.status, answer.error, response.headers.get("Retry-After"));
-  if (response.status === 401) $("key-field").hidden = false;
-  throw problem;
-}
-export async function get(path) { return (await call(path)).json(); }
+// ---- events of jobs
 
 /// The events of a job after number `last`, as they come.
 async function* events(job, last) {

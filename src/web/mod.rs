@@ -1,4 +1,4 @@
-//! The plain page at `/`: one HTML file and two scripts, embedded in the binary.
+//! The plain pages at `/` and `/versions`: HTML files and their scripts, embedded in the binary.
 
 use std::sync::LazyLock;
 
@@ -10,57 +10,58 @@ use actix_web::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-const PAGE: &str = include_str!("index.html");
-const SCRIPT: &str = include_str!("app.js");
-const VOTES: &str = include_str!("votes.js");
+const PAGE: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Path, type and content of each file.
+const FILES: [(&str, &str, &str); 9] = [
+    ("/", PAGE, include_str!("index.html")),
+    ("/app.js", SCRIPT, include_str!("app.js")),
+    ("/votes.js", SCRIPT, include_str!("votes.js")),
+    ("/server.js", SCRIPT, include_str!("server.js")),
+    ("/versions", PAGE, include_str!("versions.html")),
+    ("/versions.js", SCRIPT, include_str!("versions.js")),
+    ("/versions-read.js", SCRIPT, include_str!("versions-read.js")),
+    ("/versions-show.js", SCRIPT, include_str!("versions-show.js")),
+    ("/versions-act.js", SCRIPT, include_str!("versions-act.js")),
+];
 
 /// Browsers keep a copy but ask each time whether it is still the right one: a new binary shows its own page at once.
 const CACHE: &str = "no-cache";
 
-/// Adds the page and its scripts.
+/// Adds the pages and their scripts.
 pub fn configure(services: &mut ServiceConfig) {
     let read = || guard::Any(guard::Get()).or(guard::Head());
-    services.service(web::resource("/").guard(read()).to(page));
-    services.service(web::resource("/app.js").guard(read()).to(script));
-    services.service(web::resource("/votes.js").guard(read()).to(votes));
+    for asset in &*ASSETS {
+        let answer = move |request: HttpRequest| async move { asset.answer(&request) };
+        services.service(web::resource(asset.path).guard(read()).to(answer));
+    }
 }
 
 /// An embedded file with what never changes about it.
 struct Asset {
-    body: &'static str,
+    path: &'static str,
     kind: &'static str,
+    body: &'static str,
     tag: EntityTag,
+    policy: String,
 }
 
-static PAGE_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::new(PAGE, "text/html; charset=utf-8"));
-static SCRIPT_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::new(SCRIPT, "text/javascript; charset=utf-8"));
-
-static VOTES_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::new(VOTES, "text/javascript; charset=utf-8"));
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| FILES.into_iter().map(Asset::new).collect());
 
 /// Nothing but the page's own scripts, its style by hash, and pictures of this server.
-static POLICY: LazyLock<String> = LazyLock::new(|| {
+fn policy(page: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'sha256-{}'; img-src 'self' data:; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        STANDARD.encode(Sha256::digest(style(PAGE)))
+        STANDARD.encode(Sha256::digest(style(page)))
     )
-});
-
-async fn page(request: HttpRequest) -> HttpResponse {
-    PAGE_ASSET.answer(&request)
-}
-
-async fn script(request: HttpRequest) -> HttpResponse {
-    SCRIPT_ASSET.answer(&request)
-}
-
-async fn votes(request: HttpRequest) -> HttpResponse {
-    VOTES_ASSET.answer(&request)
 }
 
 impl Asset {
-    fn new(body: &'static str, kind: &'static str) -> Self {
-        Self { body, kind, tag: EntityTag::new_strong(STANDARD.encode(Sha256::digest(body))) }
+    fn new((path, kind, body): (&'static str, &'static str, &'static str)) -> Self {
+        let tag = EntityTag::new_strong(STANDARD.encode(Sha256::digest(body)));
+        Self { path, kind, body, tag, policy: policy(body) }
     }
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
@@ -68,7 +69,7 @@ impl Asset {
         response
             .insert_header(header::ETag(self.tag.clone()))
             .insert_header((header::CACHE_CONTROL, CACHE))
-            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.as_str()))
+            .insert_header((header::CONTENT_SECURITY_POLICY, self.policy.as_str()))
             .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((header::REFERRER_POLICY, "no-referrer"))
             .insert_header((header::CONTENT_TYPE, self.kind));
@@ -113,7 +114,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_browser_that_has_the_page_is_not_sent_it_again() {
-        for path in ["/", "/app.js", "/votes.js"] {
+        for (path, ..) in FILES {
             let first = get(path, None).await;
             assert_eq!(first.status(), StatusCode::OK);
             let tag = text(&first, header::ETAG);
@@ -125,21 +126,26 @@ mod tests {
 
     #[actix_web::test]
     async fn the_policy_forbids_every_script_but_the_pages_own() {
-        let answer = get("/", None).await;
-        let policy = text(&answer, header::CONTENT_SECURITY_POLICY);
-        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
-        assert!(!policy.contains("unsafe"), "{policy}");
+        for (path, kind, body) in FILES {
+            let policy = text(&get(path, None).await, header::CONTENT_SECURITY_POLICY);
+            assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{path}: {policy}");
+            assert!(!policy.contains("unsafe"), "{path}: {policy}");
+            let own = format!("'sha256-{}'", STANDARD.encode(Sha256::digest(style(body))));
+            assert!(kind != PAGE || policy.contains(&own), "{path}: {policy}");
+        }
     }
 
     #[test]
-    fn the_page_names_nothing_outside_this_server_and_has_no_inline_script() {
-        assert!(style(PAGE).contains("prefers-color-scheme: dark"));
-        assert_eq!(PAGE.matches("<script").count(), 1);
-        assert!(PAGE.contains(r#"<script type="module" src="/app.js"></script>"#));
-        assert!(!PAGE.contains(" style=") && !PAGE.contains(" onclick="));
-        let foreign = PAGE.replace("http://www.w3.org/2000/svg", "");
-        assert!(
-            !foreign.contains("http://") && !foreign.contains("https://") && ![SCRIPT, VOTES].concat().contains("://")
-        );
+    fn the_pages_name_nothing_outside_this_server_and_have_no_inline_script() {
+        for (path, kind, body) in FILES {
+            let foreign = body.replace("http://www.w3.org/2000/svg", "");
+            assert!(!foreign.contains("://"), "{path}");
+            if kind == PAGE {
+                assert!(style(body).contains("prefers-color-scheme: dark"), "{path}");
+                assert_eq!(body.matches("<script").count(), 1, "{path}");
+                assert_eq!(body.matches(r#"<script type="module" src="/"#).count(), 1, "{path}");
+                assert!(!body.contains(" style=") && !body.contains(" onclick="), "{path}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 // Thumbs on the plain page: what one thinks of a picture, kept by the server, so that a reload shows it again.
 
-import { announce, call, element, get } from "/app.js";
+import { announce, call, element, get } from "/server.js";
 
 const GATHER_MS = 50; // pictures that appear together are asked for together
 const ASKED = 100; // pictures that the server tells of at once

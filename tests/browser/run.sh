@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The page in headless Chromium, against PLAUDIT_URL or a server of its own on a free port.
+# The pages in headless Chromium, against a server of its own on a free port; the page to draw with also against PLAUDIT_URL.
 # CHROMIUM: the browser (default: chromium of the PATH). AXE: axe-core's axe.min.js, to check accessibility as well.
-# SCREENSHOT: where to put a picture of the page.
+# SCREENSHOT, SCREENSHOT_VERSIONS: where to put a picture of each page.
 # REQUIRE=1: a missing browser, Node.js or playwright-core fails. axe-core stays optional: its licence (MPL) keeps it out of here.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -24,7 +24,9 @@ if [ -z "${PLAUDIT_URL:-}" ]; then
   port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
   export PLAUDIT_URL=http://127.0.0.1:$port
   export ORT_DYLIB_PATH=${ORT_DYLIB_PATH:-$root/.ort/libonnxruntime.so}
-  (cd "$root" && exec "$binary" serve --listen "127.0.0.1:$port" --data "$work/data") >"$work/log" 2>&1 &
+  # One thumb on a candidate's picture ends its trial: tests do not wait for two thousand.
+  export PLAUDIT=$binary PLAUDIT_DATA=$work/data
+  (cd "$root" && PLAUDIT_TRIAL_MAX_VOTES=1 exec "$binary" serve --listen "127.0.0.1:$port" --data "$PLAUDIT_DATA") >"$work/log" 2>&1 &
   server=$!
   trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
   for _ in $(seq 120); do
@@ -34,3 +36,9 @@ if [ -z "${PLAUDIT_URL:-}" ]; then
   done
 fi
 node --test page.test.mjs
+# Its keys lock the server, so it comes last.
+if [ -n "${PLAUDIT_DATA:-}" ]; then
+  node --test versions.test.mjs
+else
+  missing "the versions' page is tested against a server of its own only (leave PLAUDIT_URL out)"
+fi
