@@ -130,12 +130,16 @@ impl Trials {
         ended
     }
 
-    /// Trials, the newest first: those before `before`, at most `limit`.
+    /// Trials, the newest first: those before `before`, at most `limit`. One that goes on tells how it stands.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn list(&self, before: Option<i64>, limit: usize) -> anyhow::Result<Vec<TrialRecord>> {
-        self.inner.store.trials(before, limit).await
+        let mut trials = self.inner.store.trials(before, limit).await?;
+        for trial in trials.iter_mut().filter(|trial| trial.state == TrialState::Canary) {
+            trial.evidence = self.inner.look_at(trial).await?.2;
+        }
+        Ok(trials)
     }
 }
 
@@ -166,7 +170,7 @@ pub async fn end(store: &Store, registry: &Registry, actor: &str, reason: &str) 
         Ok(_) | Err(RegistryError::NoCandidate { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    store.move_trial(&trial, TrialState::Withdrawn, &format!("{actor}: {reason}"), &Value::Null).await?;
+    store.move_trial(&trial, TrialState::Withdrawn, &format!("{actor}: {reason}"), &trial.evidence).await?;
     store.trials(Some(trial.sequence + 1), 1).await?.pop().ok_or(TrialError::None)
 }
 
@@ -267,9 +271,7 @@ impl Inner {
     }
 
     async fn canary(&self, trial: &TrialRecord) -> Result<(), TrialError> {
-        let votes = self.store.trial_votes(trial).await?;
-        let (seen, thumbs) = (self.watch.seen(), verdict::thumbs(&votes, self.settings.votes_per_rater));
-        let evidence = verdict::evidence(&seen, &thumbs, &self.settings);
+        let (seen, thumbs, evidence) = self.look_at(trial).await?;
         match verdict::of_canary(trial, &seen, &thumbs, &self.settings, store::now()) {
             Verdict::GoOn => Ok(()),
             Verdict::RollBack(reason) => self.roll_back(trial, &reason, &evidence).await,
@@ -290,6 +292,13 @@ impl Inner {
                 self.moved(trial, TrialState::Paused, &reason, &evidence).await
             }
         }
+    }
+
+    /// What this server saw, what people voted, and both for whoever asks.
+    async fn look_at(&self, trial: &TrialRecord) -> anyhow::Result<(Seen, race::Race, Value)> {
+        let votes = self.store.trial_votes(trial).await?;
+        let (seen, thumbs) = (self.watch.seen(), verdict::thumbs(&votes, self.settings.votes_per_rater));
+        Ok((seen, thumbs, verdict::evidence(&seen, &thumbs, &self.settings)))
     }
 
     async fn roll_back(&self, trial: &TrialRecord, reason: &str, evidence: &Value) -> Result<(), TrialError> {

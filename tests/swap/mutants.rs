@@ -155,8 +155,8 @@ impl Damage {
             }),
             Self::PathThatLeaves => change(&folder.join(GRAPH), &mut |bytes| {
                 let of = b"model.safetensors";
-                let to: &[u8] =
-                    *dice.of(&[b"../../etc/passwdx".as_slice(), b"/etc/passwd/./././", b"model.safetensorz"]);
+                let to: [&[u8]; 3] = [b"../../etc/passwdx", b"/etc/passwd/./././", b"model.safetensorz"];
+                let to = *dice.of(&to);
                 for at in 0..bytes.len() - of.len() {
                     if bytes[at..].starts_with(of) {
                         bytes[at..at + of.len()].copy_from_slice(&to[..of.len()]);
