@@ -15,6 +15,8 @@ const CLIENTS: u64 = 4;
 /// Seeds that clients draw, so that each picture can be compared with the version's own.
 const SEEDS: u64 = 4;
 
+const UNLIMITED: &[&str] = &["--limits-rate", "0", "--limits-sessions", "1000000"];
+
 /// A seed's picture, coded.
 type Known = HashMap<(String, u64), String>;
 
@@ -37,8 +39,8 @@ fn picture(made: &Value) -> String {
 }
 
 /// Clients draw without a pause while versions are promoted to and fro; the times of their requests, those during a swap apart.
-async fn swap_under_load(swaps: usize, requests: usize) {
-    let scene = Arc::new(Scene::with(&["--limits-rate", "0", "--limits-sessions", "1000000"]).await);
+async fn swap_under_load(scene: Scene, swaps: usize, requests: usize) {
+    let scene = Arc::new(scene);
     let (first, second) = (scene.first.clone(), scene.tuned(0.1).await);
     let mut pictures = Known::new();
     known(&scene, &first, &mut pictures).await;
@@ -116,11 +118,12 @@ async fn swap_under_load(swaps: usize, requests: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_and_every_picture_is_one_versions_while_versions_are_swapped() {
-    swap_under_load(6, 120).await;
+    swap_under_load(Scene::with(UNLIMITED).await, 6, 120).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "some minutes: 100 swaps under 10,000 requests, with the p99 that requests see"]
 async fn a_hundred_swaps_under_load() {
-    swap_under_load(100, 10_000).await;
+    // Nothing is kept warm: each swap verifies, loads and warms.
+    swap_under_load(Scene::as_served(&[UNLIMITED, &["--swap-keep-warm", "0"]].concat()).await, 100, 10_000).await;
 }

@@ -46,6 +46,11 @@ impl Scene {
         Self::with(&[]).await
     }
 
+    /// With the defaults of everything that swaps take time by.
+    async fn as_served(flags: &[&str]) -> Self {
+        Self::over(TestApp::with(&[&["--allow-anonymous"], flags].concat()).await).await
+    }
+
     async fn with(flags: &[&str]) -> Self {
         Self::over(TestApp::with(&[USUAL, flags].concat()).await).await
     }
