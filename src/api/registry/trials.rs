@@ -84,7 +84,7 @@ impl From<TrialRecord> for TrialEntry {
 pub(crate) struct TrialRequest {
     /// The champion as you know it
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{12}$")]
-    expected: Option<String>,
+    expected: String,
     /// Share of those who ask that the candidate draws for; each of them stays with it
     #[schema(minimum = 0.001, maximum = 0.999, default = 0.1)]
     share: Option<f64>,
