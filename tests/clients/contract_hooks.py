@@ -38,13 +38,19 @@ schemathesis.openapi.format("data-uri-picture", coded.map("data:image/png;base64
 unseen = {operation: [os.environ["PLAUDIT_PICTURE"]] for operation in ("GET /v1/images/{id}", "POST /v1/admin/gold")}
 
 # A version that is there, and the champion as it is at that moment.
-unseen |= {"GET /v1/admin/versions/{kind}/{version}": [None], "POST /v1/admin/versions/{kind}/{version}/promote": [None], "POST /v1/admin/versions/{kind}/rollback": [None]}
+unseen |= {"GET /v1/admin/versions/{kind}/{version}": [None], "POST /v1/admin/versions/{kind}/{version}/promote": [None], "POST /v1/admin/versions/{kind}/rollback": [None], "POST /v1/admin/versions/generator/{version}/trial": [None], "POST /v1/admin/trials/end": [None]}
 
 
 def name_versions(case) -> None:
     """Fills in what nobody can guess."""
-    answer = httpx.get(f"{os.environ['PLAUDIT_REGISTRY']}/v1/admin/versions?kind=reward", headers={"Authorization": f"Bearer {os.environ['PLAUDIT_REGISTRY_KEY']}"})
-    versions = answer.raise_for_status().json()["data"]
+    if "/generator/" in case.operation.label:
+        champion, other = generators()
+        case.path_parameters["version"] = other
+        if isinstance(case.body, dict):
+            case.body = trial(champion)
+            case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
+        return
+    versions = listed("reward")
     champion = next(version["version"] for version in versions if version["alias"] == "champion")
     other = next(version["version"] for version in versions if version["alias"] != "champion")
     case.path_parameters["kind"] = "reward"
@@ -53,6 +59,35 @@ def name_versions(case) -> None:
     if case.method == "POST" and isinstance(case.body, dict):
         case.body = {"expected": champion, "reason": case.body.get("reason", "for tests")}
         case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
+
+
+def listed(kind: str) -> list:
+    url, headers = os.environ["PLAUDIT_REGISTRY"], {"Authorization": f"Bearer {os.environ['PLAUDIT_REGISTRY_KEY']}"}
+    return httpx.get(f"{url}/v1/admin/versions?kind={kind}", headers=headers).raise_for_status().json()["data"]
+
+
+def generators() -> tuple[str, str]:
+    """The champion, and another version of it."""
+    versions = listed("generator")
+    champion = next(version["version"] for version in versions if version["alias"] == "champion")
+    return champion, next(version["version"] for version in versions if version["version"] != champion)
+
+
+def trial(champion: str) -> dict:
+    return {"expected": champion, "reason": "for tests", "shadow": 0, "share": 0.1}
+
+
+def begin_trial() -> None:
+    """Something to end; one may go on already."""
+    champion, other = generators()
+    url, headers = os.environ["PLAUDIT_REGISTRY"], {"Authorization": f"Bearer {os.environ['PLAUDIT_REGISTRY_KEY']}"}
+    httpx.post(f"{url}/v1/admin/versions/generator/{other}/trial", json=trial(champion), headers=headers, timeout=60)
+
+
+def end_trial() -> None:
+    """Room for one."""
+    url, headers = os.environ["PLAUDIT_REGISTRY"], {"Authorization": f"Bearer {os.environ['PLAUDIT_REGISTRY_KEY']}"}
+    httpx.post(f"{url}/v1/admin/trials/end", json={"reason": "for tests"}, headers=headers, timeout=60)
 
 
 @schemathesis.hook
@@ -70,7 +105,11 @@ def before_call(context, case, kwargs):
                 case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
     if positive and unseen.get(case.operation.label):
         picture = unseen[case.operation.label].pop()
-        if "/versions/" in case.operation.label:
+        if case.operation.label.endswith("/trials/end"):
+            begin_trial()
+        elif "/versions/" in case.operation.label:
+            if case.operation.label.endswith("/trial"):
+                end_trial()
             name_versions(case)
         elif case.method == "GET":
             case.path_parameters["id"] = picture

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -63,6 +64,15 @@ def publish(binary: Path, data: Path) -> None:
         if name != "third":
             registry("promote", "reward", version, "--expected", champion, "--reason", "for tests")
             champion = version
+    # A generator to be tried: the bundled pack with another line break.
+    source = data / "sources" / "pack"
+    shutil.copytree(ROOT / "onnx/packs/miniature", source, ignore=shutil.ignore_patterns("reward", "record"))
+    index = source / "model_index.json"
+    index.write_bytes(index.read_bytes() + b"\n")
+    manifest = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"][index.name] = {"sha256": hashlib.sha256(index.read_bytes()).hexdigest(), "bytes": index.stat().st_size}
+    (source / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    registry("publish", "generator", str(source))
 
 
 @contextlib.contextmanager
