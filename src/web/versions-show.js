@@ -164,7 +164,7 @@ function told(trial) {
 /// Thumbs of both, and how far the log evidence is from being enough.
 function thumbs(found, { version, champion, state }) {
   if (!found && !(state in ON)) return [];
-  if (!found) return [faint("Thumbs are written down with what they decide: when the trial ends by itself or pauses.")];
+  if (!found) return [faint("Thumbs count once the candidate draws for its share.")];
   const row = (role, name, [up, all]) => [`${role} ${name}`, String(up), String(all - up), all ? `${figure((100 * up) / all)} %` : "–"];
   const rows = [row("champion", champion, found.champion), row("candidate", version, found.candidate)];
   const evidence = (value) => `${figure(value)}, enough from ${figure(found.sure_from)}`;

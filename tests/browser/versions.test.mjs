@@ -203,7 +203,7 @@ test("a trial that shows nothing waits for somebody, with the thumbs of both", a
   await dialog().getByLabel("Reason").fill("for nearly everybody");
   await dialog().getByRole("button", { name: `Try ${second}` }).click();
   await said(`${second} is on trial.`);
-  await page.locator("#trial", { hasText: "Thumbs are written down with what they decide" }).waitFor();
+  await page.locator("#trial").getByRole("region", { name: "Thumbs" }).waitFor();
   const send = async (path, body) => {
     const headers = { Authorization: `Bearer ${client}`, "Content-Type": "application/json" };
     const answer = await fetch(`${url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
