@@ -28,7 +28,7 @@ pub struct SwapSettings {
     )]
     pub niceness: u8,
     /// Memory that a version is taken to need while it is loaded, as a multiple of the weights that nothing else has loaded.
-    /// Measured: see docs/swap.md
+    /// See docs/swap.md
     #[arg(
         id = "swap.memory_factor",
         long = "swap-memory-factor",
