@@ -55,6 +55,8 @@ async fn a_candidate_draws_for_its_share_only_and_everybody_stays_with_a_version
     let (status, begun) = begin(&scene, &tuned, 0.5, 3).await;
     assert_eq!((status, &begun["state"]), (200, &json!("shadow")), "{begun}");
     until_state(&scene, "canary").await;
+    // The share holds from the server's next look on.
+    scene.until("its share", async |scene| drawn(scene).await.contains(&json!(tuned))).await;
     let mut of_candidate = 0;
     for rater in 0..20 {
         let name = format!("rater {rater}");
