@@ -27,7 +27,7 @@ use crate::{
     pack::Pack,
     registry::{Kind, Registry},
     runtime::Device,
-    scoring::{Scorer, ScoringSettings},
+    scoring::{RewardManifest, Scorer, ScoringSettings},
     settings::{ServerSettings, Settings},
     store::Store,
     swap::{self, Start, Swapper},
@@ -317,6 +317,16 @@ async fn follow(
     let given = Pack::open(pack)?.version();
     tell_served(registry, Kind::Generator, &engine.model().version).await?;
     let reward = scorer.and_then(Scorer::reward);
+    if let (Some(given), Some(reward)) = (&settings.scoring.reward, &reward)
+        && RewardManifest::of(given).is_some_and(|given| given.version() != reward.version())
+    {
+        tracing::warn!(
+            "--scoring-reward is {}, but {} is champion and serves; \
+             `plaudit registry publish` and `promote` change that (docs/registry.md)",
+            given.display(),
+            reward.version()
+        );
+    }
     if let Some(reward) = &reward {
         metrics.model_info.with_label_values(&["reward", reward.version()]).set(1);
         tell_served(registry, Kind::Reward, reward.version()).await?;

@@ -54,6 +54,8 @@ pub struct Metrics {
     pub swaps_total: IntCounterVec,
     /// Trials of candidates that ended or paused, by how: `promoted`, `rolled_back`, `withdrawn`, `paused`.
     pub trials_total: IntCounterVec,
+    /// 1 while what is drawn is unlike what was drawn before: `reward`, `spread`.
+    pub drift: IntGaugeVec,
     /// A phase of a swap: `verify`, `load`, `warm`, `flip`, `release`.
     pub swap_seconds: HistogramVec,
 }
@@ -179,6 +181,7 @@ impl Metrics {
                 r,
                 IntCounterVec::new(opts("trials_total", "Trials that ended or paused"), &["result"]),
             )?,
+            drift: kept(r, IntGaugeVec::new(opts("drift", "1 while what is drawn has changed"), &["of"]))?,
             swap_seconds: kept(
                 r,
                 HistogramVec::new(buckets("swap_seconds", "A phase of a swap", &SECONDS), &["phase"]),

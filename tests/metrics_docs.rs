@@ -39,6 +39,7 @@ fn exported() -> BTreeMap<String, Shape> {
     metrics.votes_total.with_label_values(&["up", "miniature@0"]).inc();
     metrics.swaps_total.with_label_values(&["generator", "served"]).inc();
     metrics.trials_total.with_label_values(&["promoted"]).inc();
+    metrics.drift.with_label_values(&["reward"]).set(0);
     metrics.swap_seconds.with_label_values(&["load"]).observe(1.0);
     metrics.model_info.with_label_values(&["generator", "miniature@0"]).set(1);
     let families = metrics.registry.gather();

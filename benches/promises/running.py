@@ -11,6 +11,7 @@ import httpx
 
 import load
 import watch
+from versions import Versions
 
 STARTS = 5
 STEADY = 20
@@ -18,6 +19,8 @@ HELD = 50
 MIX = [2, 4, 20]
 SOAK_CLIENTS = 4
 BAND_MIB_AN_HOUR = 1.0
+SWAP_EVERY = 60.0
+VOTERS = 8
 
 
 def warm(setting):
@@ -85,21 +88,38 @@ def wait_for_ends(caller: httpx.Client, kept: list[str]) -> list[str]:
     return states
 
 
+def vote(server, rater: str, seed: int) -> int:
+    """A rater's thumb on a picture of their own; 1 once it is acknowledged."""
+    made = server.draw(2, seed=seed, rater=rater).raise_for_status().json()["data"][0]
+    thumb = {"image_id": made["image_id"], "token": made["feedback_token"], "rating": "up" if seed % 2 else "down"}
+    return int(httpx.post(f"{server.url}/v1/feedback", json=thumb, timeout=30).status_code == 201)
+
+
 def soak(setting):
-    """Mixed load for minutes; memory by a line through its last two thirds."""
+    """Mixed load for minutes, with votes and a swap a minute that nothing is kept warm for; memory by a line through its last two thirds."""
     samples, errors, end = [], 0, time.monotonic() + setting.minutes * 60
-    with watch.serving(setting) as server:
+    with tempfile.TemporaryDirectory() as folder, watch.serving(setting, "--swap-keep-warm", "0", "--feedback-rate", "0", data=Path(folder) / "data") as server:
         server.draw()
-        pictures = 0
+        versions = Versions(setting.binary, Path(folder) / "data", Path(folder) / "pack")
+        pictures = votes = swaps = 0
+        swapped = time.monotonic()
         while time.monotonic() < end:
+            if time.monotonic() - swapped > SWAP_EVERY:
+                versions.swap()
+                swaps, swapped = swaps + 1, time.monotonic()
+            votes += sum(vote(server, f"rater {at}", len(samples)) for at in range(VOTERS))
             asks = load.asks(96, MIX, len(samples))
             run = load.measure(server.url, lambda client, asks=asks: load.closed_loop(client, asks, SOAK_CLIENTS), 60)
             errors += sum(answer.status != 200 for answer in run.answers)
             pictures += len(run.good())
             samples.append((time.monotonic(), server.memory_mib()))
+        served = server.metrics().get('plaudit_swaps_total{kind="generator",result="served"}', 0)
+        counted = sum(value for name, value in server.metrics().items() if name.startswith("plaudit_votes_total"))
     tail = samples[len(samples) // 3 :]
     slope = statistics.linear_regression(*zip(*tail)).slope * 3600 if len(tail) > 2 else 0.0
     span = tail[-1][1] - tail[0][1] if tail else 0.0
+    yield "swaps that came to serve", f"{served:.0f} of {swaps}", "all but the last", served >= swaps - 1
+    yield f"votes counted, of {votes} that were acknowledged", f"{counted:.0f}", str(votes), counted == votes
     yield f"errors among {pictures + errors} pictures in {setting.minutes:g} minutes", str(errors), "0", errors == 0
     long = setting.minutes >= 10
     verdict = slope < BAND_MIB_AN_HOUR if long else True

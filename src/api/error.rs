@@ -342,6 +342,7 @@ impl From<SwapError> for ApiError {
             | SwapError::Load(_)
             | SwapError::Reward(_)
             | SwapError::NoClip
+            | SwapError::OtherClip(_)
             | SwapError::Refused { .. } => Self::new(Code::VersionRefused, error.to_string()).at("version"),
         }
     }

@@ -50,7 +50,7 @@ use shared::Shared;
 
 use crate::{
     metrics::Metrics,
-    pack::{Component, Pack},
+    pack::{Component, Pack, PackError},
     pipeline::{PipelineError, lanes::is_small, schedule::SchedulerKind},
     runtime::{Device, SessionSettings},
 };
@@ -108,6 +108,9 @@ pub enum LoadError {
     /// Its sessions cannot be opened, or its first calls failed.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// It computes something else than when it was made.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// Clients were told otherwise of what is served here.
     #[error("it is another model, not another version: {}; serve it with --pack after a restart", .0.join("; "))]
     Differs(Vec<String>),
@@ -182,11 +185,17 @@ impl Engine {
     }
 
     /// Serves a version for which there is no room beside what serves: takes no orders, waits until those that were taken are
-    /// drawn, lets go of the sessions that differ, opens the new ones, and goes on. If that fails, with what served before.
+    /// drawn, lets go of the sessions that differ, calls `verify`, which now has their room, opens the new ones, and goes on. If
+    /// that fails, with what served before.
     ///
     /// # Errors
     /// See [`LoadError`]; [`LoadError::Busy`] if orders are not drawn within `patience`, or a trial goes on.
-    pub fn replace(&self, pack: &Pack, patience: Duration) -> Result<Arc<Generator>, LoadError> {
+    pub fn replace(
+        &self,
+        pack: &Pack,
+        patience: Duration,
+        verify: impl FnOnce() -> Result<(), PackError>,
+    ) -> Result<Arc<Generator>, LoadError> {
         let _paused = Paused::begin(&self.shared);
         let routes = self.routes();
         if routes.candidate.is_some() {
@@ -206,7 +215,7 @@ impl Engine {
         }
         before.unload_for(pack);
         self.release();
-        let opened = self.open(pack).or_else(|error| {
+        let opened = verify().map_err(LoadError::Pack).and_then(|()| self.open(pack)).or_else(|error| {
             let before = Pack::open(before.folder()).map_err(|_| LoadError::Lost)?;
             let again = self.open(&before).map_err(|_| LoadError::Lost)?;
             self.serve(Routes { champion: again, candidate: None });

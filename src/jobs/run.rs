@@ -28,7 +28,7 @@ use crate::{
     selection::choose,
     store::{self, Ending, is_full},
     traces,
-    trial::{Outcome, is_blank},
+    trial::{Outcome, is_blank, spread},
 };
 
 /// A picture that was drawn, and the event that told of it.
@@ -282,8 +282,16 @@ impl Run {
             failed,
             pictures: self.candidates.iter().map(picture).collect(),
             seconds_a_step: self.denoising.filter(|_| !failed).map(|time| time.as_secs_f64() / steps),
+            reward: self.reward_version().zip(self.mean_reward()),
+            spread: spread(self.candidates.iter().filter_map(|one| one.pixels.as_deref())),
         };
-        self.jobs.watch.record(&self.origin.version, &outcome);
+        self.jobs.watch.ended(&self.origin.version, &outcome);
+    }
+
+    fn mean_reward(&self) -> Option<f64> {
+        let rewards = self.candidates.iter().filter_map(|one| Some(f64::from(one.score.as_ref()?.reward?)));
+        let (count, sum) = rewards.fold((0.0, 0.0), |(count, sum), reward| (count + 1.0, sum + reward));
+        (count > 0.0).then(|| sum / count)
     }
 
     /// Orders what is shown, and ranks it.

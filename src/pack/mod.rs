@@ -34,4 +34,4 @@ pub use seal::seal;
 pub(crate) use seal::write_manifest;
 pub use share::{SharedComponent, Sharing, prune, share};
 pub use variant::{Variant, serving_variant};
-pub use verify::{Distance, verify, verify_components};
+pub use verify::{Distance, verify, verify_files, verify_golden};

@@ -20,25 +20,37 @@ pub struct Distance {
 ///
 /// # Errors
 /// With every file whose content differs and every component whose outputs are too far from the golden ones.
-pub fn verify(pack: &Pack, settings: &SessionSettings, progress: impl FnMut(&str)) -> Result<Vec<Distance>, PackError> {
+pub fn verify(
+    pack: &Pack,
+    settings: &SessionSettings,
+    mut progress: impl FnMut(&str),
+) -> Result<Vec<Distance>, PackError> {
     let all: Vec<Component> = pack.components().map(|(component, _)| component).collect();
-    verify_components(pack, &all, settings, progress)
+    // A damaged file says nothing about the runtime.
+    verify_files(pack, &all, &mut progress)?;
+    verify_golden(pack, &all, settings, progress)
 }
 
-/// The same for some of its graphs only, and all files that are no graph's.
+/// Hashes of some of its graphs' files, and of all files that are no graph's. Needs no memory to speak of.
 ///
 /// # Errors
-/// As [`verify`].
-pub fn verify_components(
+/// With every file whose content differs.
+pub fn verify_files(pack: &Pack, components: &[Component], mut progress: impl FnMut(&str)) -> Result<(), PackError> {
+    let mut faults = Faults::default();
+    hashes(pack, components, &mut faults, &mut progress);
+    faults.none_or(pack.folder(), ())
+}
+
+/// Golden outputs of some of its graphs, each opened for a call.
+///
+/// # Errors
+/// With every component whose outputs are too far from the golden ones.
+pub fn verify_golden(
     pack: &Pack,
     components: &[Component],
     settings: &SessionSettings,
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Distance>, PackError> {
-    let mut faults = Faults::default();
-    hashes(pack, components, &mut faults, &mut progress);
-    // A damaged file says nothing about the runtime.
-    faults.none_or(pack.folder(), ())?;
     let mut faults = Faults::default();
     let distances = goldens(pack, components, settings, &mut faults, &mut progress);
     faults.none_or(pack.folder(), distances)

@@ -56,6 +56,11 @@ pub struct RewardManifest {
 }
 
 impl RewardManifest {
+    /// A folder's manifest; its files are not looked at. `None` where there is none that can be read.
+    pub fn of(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()
+    }
+
     /// The text that is stored; the version is its hash.
     pub fn to_json(&self) -> String {
         // Serialising maps with text keys and numbers cannot fail.

@@ -12,6 +12,9 @@ pub enum SwapError {
     /// Its files are not what its manifest says, or compute something else.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// Rewards and scores would no longer be of its pictures' CLIP.
+    #[error("it brings another CLIP than the one that scores here, {0}; serve it with --pack after a restart")]
+    OtherClip(String),
     /// It does not fit what serves, or its first calls failed.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -9,11 +9,11 @@ use std::{
 use plaudit_onnx::Model;
 use tokio::sync::oneshot;
 
-use super::{SwapError, SwapSettings, memory};
+use super::{Moment, SwapError, SwapSettings, memory, pass};
 use crate::{
     engine::{Engine, Generator},
     metrics::Metrics,
-    pack::{Component, Pack, verify_components},
+    pack::{Component, Pack, verify_files, verify_golden},
     runtime::SessionSettings,
     scoring::{Scorer, ServedReward},
 };
@@ -50,30 +50,49 @@ fn checking() -> SessionSettings {
 }
 
 /// Verifies a generator, hashes and golden outputs, as far as the engine has not loaded the same files already; then opens it.
-/// With `drain` what serves is taken out of memory before, and the new version serves when this returns.
+/// With `drain` what serves is taken out of memory before the golden outputs are computed, and the new version serves when this
+/// returns. CLIP is not among it: the scorer's own stays, so another one is refused.
 pub(super) fn generator(
     folder: &Path,
     engine: &Engine,
+    scorer: Option<&Scorer>,
     settings: &SwapSettings,
     metrics: &Metrics,
     drain: bool,
 ) -> Result<Arc<Generator>, SwapError> {
     let pack = Pack::open(folder)?;
-    let missing = engine.missing(&pack);
-    // What scores is the pack's of the start.
+    if let Some(scorer) = scorer.filter(|scorer| !scorer.is_of(&pack)) {
+        return Err(SwapError::OtherClip(scorer.clip_version().to_owned()));
+    }
+    // What left is not counted as taken.
+    engine.release();
     let drawn = |component: &Component| !matches!(component, Component::ClipText | Component::ClipVision);
-    let weights = missing.iter().filter(|(component, _)| drawn(component)).map(|(_, model)| weights(model)).sum();
+    let missing: Vec<_> = engine.missing(&pack).into_iter().filter(|(component, _)| drawn(component)).collect();
     if !drain {
-        memory::admit(weights, settings)?;
+        memory::admit(missing.iter().map(|(_, model)| weights(model)).sum(), settings)?;
     }
-    let began = Instant::now();
     let missing: Vec<Component> = missing.into_iter().map(|(component, _)| component).collect();
-    verify_components(&pack, &missing, &checking(), |_| ())?;
-    observe(metrics, "verify", began);
-    match drain {
-        false => Ok(engine.open(&pack)?),
-        true => Ok(engine.replace(&pack, Duration::from_secs(settings.drain_timeout))?),
+    let began = Instant::now();
+    verify_files(&pack, &missing, |_| ())?;
+    let hashed = began.elapsed();
+    let verify = || {
+        let began = Instant::now();
+        verify_golden(&pack, &missing, &checking(), |_| ())?;
+        metrics.swap_seconds.with_label_values(&["verify"]).observe((hashed + began.elapsed()).as_secs_f64());
+        pass(Moment::Verified);
+        Ok(())
+    };
+    if drain {
+        let verify = || {
+            pass(Moment::Drained);
+            verify()
+        };
+        return Ok(engine.replace(&pack, Duration::from_secs(settings.drain_timeout), verify)?);
     }
+    verify()?;
+    let opened = engine.open(&pack)?;
+    pass(Moment::Opened);
+    Ok(opened)
 }
 
 /// Bytes of a graph's weights.

@@ -15,6 +15,7 @@
 //! Requests keep the version that they began with ([`engine`](crate::engine)); the old one's sessions leave with the last of them. A
 //! generator and a reward are exchanged independently of each other. One task acts, so no two swaps meet on a server.
 
+mod crash;
 mod error;
 mod load;
 mod memory;
@@ -26,6 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use crash::{Moment, pass};
 pub use error::SwapError;
 pub use memory::NoRoom;
 use serde::Serialize;
@@ -104,6 +106,8 @@ struct Place {
     sequence: i64,
     preparing: Option<VersionId>,
     refused: Option<Refused>,
+    /// What is written down as serving here.
+    told: Option<VersionId>,
 }
 
 #[derive(Debug, Clone)]
@@ -235,7 +239,7 @@ impl Inner {
     }
 
     fn status(&self, kind: Kind, place: &Place) -> SwapStatus {
-        let Place { sequence, preparing, refused } = place;
+        let Place { sequence, preparing, refused, told: _ } = place;
         let (state, other) = match (preparing, refused) {
             (Some(version), _) => (SwapState::Preparing, Some(version.clone())),
             (None, Some(refused)) => (SwapState::Refused, Some(refused.version.clone())),
@@ -251,9 +255,7 @@ impl Inner {
         let aliases = self.registry.aliases(kind).await?;
         let serving = self.serving(kind);
         let Some(champion) = aliases.champion.filter(|champion| serving.as_deref() != Some(champion.as_str())) else {
-            if aliases.sequence > self.places()[index(kind)].sequence {
-                self.tell_served(kind).await;
-            }
+            self.tell_served(kind).await;
             self.act(kind, aliases.sequence, None);
             return Ok(());
         };
@@ -269,7 +271,9 @@ impl Inner {
         let refused = match self.prepare(kind, &champion, false).await {
             Ok(ready) => {
                 self.flip(kind, ready);
+                pass(Moment::Flipped);
                 self.tell_served(kind).await;
+                pass(Moment::Told);
                 None
             }
             Err(error) => {
@@ -285,7 +289,8 @@ impl Inner {
     /// Notes what was done, and tells whoever waits for it.
     fn act(&self, kind: Kind, sequence: i64, refused: Option<Refused>) {
         let mut places = self.places();
-        places[index(kind)] = Place { sequence, preparing: None, refused };
+        let place = &mut places[index(kind)];
+        (place.sequence, place.preparing, place.refused) = (sequence, None, refused);
         drop(places);
         self.acted.send_modify(|count| *count += 1);
     }
@@ -303,7 +308,9 @@ impl Inner {
                 let load = || {
                     let (engine, folder) = (self.engine.clone(), folder.clone());
                     let (settings, metrics) = (settings.clone(), metrics.clone());
-                    load::behind(niceness, move || load::generator(&folder, &engine, &settings, &metrics, drain))
+                    let scorer = self.scorer.clone();
+                    let work = move || load::generator(&folder, &engine, scorer.as_ref(), &settings, &metrics, drain);
+                    load::behind(niceness, work)
                 };
                 if drain {
                     self.cool(Duration::ZERO);
@@ -336,7 +343,7 @@ impl Inner {
                     *self.warm.lock().unwrap_or_else(PoisonError::into_inner) =
                         Some((routes.champion.clone(), Instant::now()));
                 }
-                self.observe_release(routes.champion.version().to_owned());
+                self.observe_release(&routes.champion);
             }
             Ready::Reward(reward) => {
                 if let Some(scorer) = &self.scorer {
@@ -355,18 +362,21 @@ impl Inner {
         let over = warm.as_ref().is_some_and(|(_, since)| since.elapsed() >= longest);
         let gone = if over { warm.take() } else { None };
         drop(warm);
-        let Some((generator, _)) = gone else { return false };
-        drop(generator);
-        self.engine.release();
-        true
+        // Its sessions leave on the engine's thread; who needs their room waits for that.
+        gone.is_some()
     }
 
     /// Measures how long the old version's last requests, and its sessions, take to leave.
-    fn observe_release(&self, version: String) {
+    fn observe_release(&self, old: &Arc<Generator>) {
         const LOOK_EVERY: Duration = Duration::from_millis(100);
         let (began, engine, metrics) = (Instant::now(), Arc::downgrade(&self.engine), self.metrics.clone());
+        let (old, version) = (Arc::downgrade(old), old.version().to_owned());
         tokio::spawn(async move {
-            while engine.upgrade().is_some_and(|engine| engine.versions().contains(&version)) {
+            while old.strong_count() > 0 {
+                // It came back, or the server ends.
+                if engine.upgrade().is_none_or(|engine| engine.routes().champion.version() == version) {
+                    return;
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             let Some(engine) = engine.upgrade() else { return };
@@ -375,11 +385,15 @@ impl Inner {
         });
     }
 
-    /// Writes down what serves here, for whoever asks later.
+    /// Writes down what serves here, for whoever asks later; where it cannot now, at the next look.
     async fn tell_served(&self, kind: Kind) {
         let Some(Ok(version)) = self.serving(kind).map(|version| version.parse::<VersionId>()) else { return };
-        if let Err(error) = self.registry.began_serving(kind, &version).await {
-            tracing::warn!(%kind, %version, "what serves cannot be written down: {error}");
+        if self.places()[index(kind)].told.as_ref() == Some(&version) {
+            return;
+        }
+        match self.registry.began_serving(kind, &version).await {
+            Ok(_) => self.places()[index(kind)].told = Some(version),
+            Err(error) => tracing::warn!(%kind, %version, "what serves cannot be written down yet: {error}"),
         }
     }
 }

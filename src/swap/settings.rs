@@ -33,7 +33,7 @@ pub struct SwapSettings {
         id = "swap.memory_factor",
         long = "swap-memory-factor",
         env = "PLAUDIT_SWAP_MEMORY_FACTOR",
-        default_value_t = 1.8,
+        default_value_t = 2.1,
         value_name = "FACTOR"
     )]
     pub memory_factor: f64,

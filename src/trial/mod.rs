@@ -15,6 +15,7 @@
 //! The database has the state, so every server of it draws with the candidate, and each may find a fault: a change of state names the
 //! state that it leaves, and only one server's is written. `race` is the statistics, `watch` what machines see, `verdict` the rules.
 
+mod drift;
 mod model;
 pub mod race;
 mod settings;
@@ -27,9 +28,11 @@ use std::{
     time::Duration,
 };
 
+use drift::Drifting;
+pub(crate) use drift::spread;
 pub use model::{NewTrial, TrialRecord, TrialState, TrialVote, UnknownState};
 use serde_json::Value;
-pub use settings::TrialSettings;
+pub use settings::{DriftSettings, TrialSettings};
 use tokio::sync::Notify;
 pub use verdict::Verdict;
 pub(crate) use watch::is_blank;
@@ -46,6 +49,8 @@ use crate::{
 
 /// Who promotes and rolls back when a trial does.
 const ACTOR: &str = "trial";
+/// Who pauses when what is drawn has changed.
+const DRIFT: &str = "drift";
 /// How often a trial is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -67,6 +72,16 @@ pub enum TrialError {
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] anyhow::Error),
+}
+
+impl TrialError {
+    fn is_of_database(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::Registry(error) | Self::Swap(SwapError::Registry(error)) => matches!(error, RegistryError::Store(_)),
+            _ => false,
+        }
+    }
 }
 
 /// The trials of a server. Cheap to clone; what it does ends with the last clone.
@@ -99,6 +114,7 @@ impl Trials {
         metrics: Metrics,
     ) -> Self {
         let look = Notify::new();
+        watch.set_drift(&settings.drift);
         let inner = Arc::new(Inner { store, registry, engine, swapper, watch, settings, metrics, look });
         tokio::spawn(follow(Arc::downgrade(&inner)));
         Self { inner }
@@ -148,16 +164,26 @@ impl Trials {
 /// # Errors
 /// See [`TrialError`]. The version's files are not looked at.
 pub async fn begin(store: &Store, registry: &Registry, trial: NewTrial) -> Result<TrialRecord, TrialError> {
-    if let Some(other) = store.trial().await? {
-        return Err(TrialError::GoesOn(other.version));
-    }
     let (kind, current) = (Kind::Generator, registry.aliases(Kind::Generator).await?.champion);
     if current.as_ref() != Some(&trial.champion) {
         return Err(RegistryError::Conflict { kind, expected: Some(trial.champion), current }.into());
     }
-    registry.set_candidate(kind, Some(trial.version.clone()), &trial.actor, &trial.reason).await?;
-    let begun = store.begin_trial(&trial).await?;
-    begun.ok_or(TrialError::GoesOn(trial.version))
+    let version = trial.version.clone();
+    if registry.version(kind, &version).await?.retired.is_some() {
+        return Err(RegistryError::Retired { kind, version }.into());
+    }
+    // Of two that begin at once the database takes one; only that one's candidate is then named.
+    let Some(begun) = store.begin_trial(&trial).await? else {
+        let other = store.trial().await?.map_or(version, |other| other.version);
+        return Err(TrialError::GoesOn(other));
+    };
+    if let Err(error) = registry.set_candidate(kind, Some(version), &trial.actor, &trial.reason).await {
+        store
+            .move_trial(&begun, TrialState::Withdrawn, &format!("it cannot be a candidate: {error}"), &Value::Null)
+            .await?;
+        return Err(error.into());
+    }
+    Ok(begun)
 }
 
 /// Ends the trial that goes on; the champion draws everything again.
@@ -199,6 +225,7 @@ async fn follow(inner: Weak<Inner>) {
 impl Inner {
     async fn step(&self) -> Result<(), TrialError> {
         let trial = self.store.trial().await?;
+        self.look_for_drift(trial.as_ref()).await?;
         let Some(trial) = trial.filter(|trial| trial.state.draws()) else { return self.idle().await };
         let champion = self.registry.aliases(Kind::Generator).await?.champion;
         if champion.as_ref() != Some(&trial.champion) {
@@ -212,6 +239,8 @@ impl Inner {
         self.watch.begin(trial.champion.as_str(), trial.version.as_str());
         let candidate = match self.candidate(&trial).await {
             Ok(candidate) => candidate,
+            // Says nothing about the version: the next look may be luckier.
+            Err(error) if error.is_of_database() => return Err(error),
             Err(error) => {
                 let reason = format!("a server cannot draw with it: {error}");
                 return self.roll_back(&trial, &reason, &Value::Null).await;
@@ -221,6 +250,22 @@ impl Inner {
             TrialState::Shadow => self.shadow(&trial, &candidate).await,
             _ => self.canary(&trial).await,
         }
+    }
+
+    /// What is drawn has changed: no trial goes on until somebody has looked.
+    async fn look_for_drift(&self, trial: Option<&TrialRecord>) -> Result<(), TrialError> {
+        for of in Drifting::ALL {
+            self.metrics.drift.with_label_values(&[of.name()]).set(self.watch.drifts(of).into());
+        }
+        for drifted in self.watch.drifts_begun() {
+            let reason = drifted.to_string();
+            tracing::warn!(of = drifted.of.name(), "what is drawn has changed: {reason}");
+            self.registry.pause(Kind::Generator, DRIFT, &reason).await?;
+            if let Some(trial) = trial.filter(|trial| trial.state.draws()) {
+                self.moved(trial, TrialState::Paused, &reason, &self.look_at(trial).await?.2).await?;
+            }
+        }
+        Ok(())
     }
 
     /// No candidate draws here.
@@ -275,6 +320,10 @@ impl Inner {
         match verdict::of_canary(trial, &seen, &thumbs, &self.settings, store::now()) {
             Verdict::GoOn => Ok(()),
             Verdict::RollBack(reason) => self.roll_back(trial, &reason, &evidence).await,
+            Verdict::Promote(reason) if Drifting::ALL.into_iter().any(|of| self.watch.drifts(of)) => {
+                let reason = format!("what is drawn has changed, so somebody has to decide; {reason}");
+                self.moved(trial, TrialState::Paused, &reason, &evidence).await
+            }
             Verdict::Promote(reason) => {
                 // First the champion: a crash in between is seen as somebody's promotion.
                 let (version, expected) = (trial.version.clone(), Some(trial.champion.clone()));

@@ -112,14 +112,14 @@ fn fit(champion: Count, candidate: Count, allowed: impl Fn(f64, f64) -> bool, of
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Uniform numbers, the same in every run.
-    struct Uniform(u64);
+    pub(in crate::trial) struct Uniform(pub(in crate::trial) u64);
 
     impl Uniform {
-        fn next(&mut self) -> f64 {
+        pub(in crate::trial) fn next(&mut self) -> f64 {
             // splitmix64.
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = self.0;

@@ -77,6 +77,50 @@ pub struct TrialSettings {
         value_name = "FACTOR"
     )]
     pub slowdown: f64,
+    /// When what is drawn has changed.
+    #[command(flatten)]
+    pub drift: DriftSettings,
+}
+
+/// When what is drawn has changed so much that no machine should promote anything.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+pub struct DriftSettings {
+    /// The latest requests whose mean reward, and whose pictures' mean difference, are watched. 0: nothing is
+    #[arg(
+        id = "trial.drift_window",
+        long = "trial-drift-window",
+        env = "PLAUDIT_TRIAL_DRIFT_WINDOW",
+        default_value_t = 100,
+        value_name = "REQUESTS"
+    )]
+    pub window: usize,
+    /// Requests before them, with which they are compared
+    #[arg(
+        id = "trial.drift_reference",
+        long = "trial-drift-reference",
+        env = "PLAUDIT_TRIAL_DRIFT_REFERENCE",
+        default_value_t = 400,
+        value_name = "REQUESTS"
+    )]
+    pub reference: usize,
+    /// By how much the mean reward may change
+    #[arg(
+        id = "trial.drift_reward",
+        long = "trial-drift-reward",
+        env = "PLAUDIT_TRIAL_DRIFT_REWARD",
+        default_value_t = 0.1,
+        value_name = "PROBABILITY"
+    )]
+    pub reward: f64,
+    /// By which share the difference between a request's pictures may fall
+    #[arg(
+        id = "trial.drift_spread",
+        long = "trial-drift-spread",
+        env = "PLAUDIT_TRIAL_DRIFT_SPREAD",
+        default_value_t = 0.4,
+        value_name = "SHARE"
+    )]
+    pub spread: f64,
 }
 
 impl Default for TrialSettings {
@@ -88,5 +132,11 @@ impl Default for TrialSettings {
             settings: TrialSettings,
         }
         <Defaults as clap::Parser>::parse_from(["defaults"]).settings
+    }
+}
+
+impl Default for DriftSettings {
+    fn default() -> Self {
+        TrialSettings::default().drift
     }
 }

@@ -177,7 +177,7 @@ mod tests {
             watch.begin("a", "b");
             for at in 0..40 {
                 watch.record("a", &Outcome { pictures: vec![(false, false)], ..Outcome::default() });
-                let bad = Outcome { failed, pictures: vec![(false, black)], seconds_a_step: None };
+                let bad = Outcome { failed, pictures: vec![(false, black)], ..Outcome::default() };
                 watch.record("b", &bad);
                 if of_faults(&watch.seen(), &settings).is_some() {
                     assert!((2..30).contains(&at), "after {at}");

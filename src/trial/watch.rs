@@ -8,7 +8,11 @@ use std::{
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::race::{Arm, Race};
+use super::{
+    DriftSettings,
+    drift::{Drift, Drifted, Drifting},
+    race::{Arm, Race},
+};
 use crate::engine::Order;
 
 /// Requests that are remembered to be drawn again.
@@ -85,6 +89,10 @@ pub struct Outcome {
     pub pictures: Vec<(bool, bool)>,
     /// Of the denoiser, for a step of a picture.
     pub seconds_a_step: Option<f64>,
+    /// Mean reward of the candidates, and the reward's version.
+    pub reward: Option<(String, f64)>,
+    /// Mean difference between the pictures; see [`spread`](super::spread).
+    pub spread: Option<f64>,
 }
 
 /// Written by jobs, read by the trial. Cheap to clone.
@@ -99,6 +107,8 @@ struct Inner {
     of: Option<(String, String)>,
     seen: Seen,
     recent: VecDeque<Order>,
+    drift: Drift,
+    drift_settings: DriftSettings,
 }
 
 impl Watch {
@@ -125,8 +135,11 @@ impl Watch {
         self.inner().seen
     }
 
-    /// A request was taken: it may be drawn again by a candidate.
+    /// A request was taken: it may be drawn again by a candidate. Pictures to start from are too large to be kept for that.
     pub(crate) fn taken(&self, order: &Order) {
+        if order.request.start.is_some() {
+            return;
+        }
         let mut inner = self.inner();
         inner.recent.push_back(order.clone());
         if inner.recent.len() > RECENT {
@@ -139,8 +152,34 @@ impl Watch {
         self.inner().recent.iter().cloned().collect()
     }
 
-    /// A request that a version drew has ended.
-    pub(crate) fn record(&self, version: &str, outcome: &Outcome) {
+    /// What counts as a drift from now on.
+    pub(super) fn set_drift(&self, settings: &DriftSettings) {
+        self.inner().drift_settings = settings.clone();
+    }
+
+    /// Drifts that began since this was asked last.
+    pub(super) fn drifts_begun(&self) -> Vec<Drifted> {
+        self.inner().drift.begun()
+    }
+
+    /// Whether it drifts now.
+    pub(super) fn drifts(&self, of: Drifting) -> bool {
+        self.inner().drift.drifts(of)
+    }
+
+    /// A request that a version drew for somebody has ended.
+    pub(crate) fn ended(&self, version: &str, outcome: &Outcome) {
+        {
+            let mut guard = self.inner();
+            let Inner { drift, drift_settings, .. } = &mut *guard;
+            let reward = outcome.reward.as_ref().map(|(of, value)| (of.as_str(), *value));
+            drift.push(version, reward, outcome.spread, drift_settings);
+        }
+        self.record(version, outcome);
+    }
+
+    /// A request that a version drew has ended, whoever it was for.
+    pub(super) fn record(&self, version: &str, outcome: &Outcome) {
         let mut inner = self.inner();
         let arm = match &inner.of {
             Some((champion, _)) if champion == version => Arm::Champion,
@@ -193,7 +232,8 @@ mod tests {
     #[test]
     fn only_the_two_versions_of_the_trial_count_and_a_new_trial_begins_at_zero() {
         let watch = Watch::default();
-        let outcome = Outcome { failed: true, pictures: vec![(false, true)], seconds_a_step: Some(0.1) };
+        let outcome =
+            Outcome { failed: true, pictures: vec![(false, true)], seconds_a_step: Some(0.1), ..Outcome::default() };
         watch.record("a", &outcome);
         watch.begin("a", "b");
         ["a", "b", "b", "c"].iter().for_each(|version| watch.record(version, &outcome));
@@ -213,7 +253,7 @@ mod tests {
             watch.record(version, &Outcome { seconds_a_step: Some(seconds), ..Outcome::default() });
         };
         for at in 0..40 {
-            assert_eq!(watch.seen().slowdown(), None.filter(|_: &f64| at < 30).or(watch.seen().slowdown()));
+            assert!(at >= 30 || watch.seen().slowdown().is_none(), "after {at} of each");
             step("a", 0.1 + f64::from(at % 5) * 0.01);
             step("b", 0.2 + f64::from(at % 5) * 0.01);
         }

@@ -8,6 +8,8 @@ mod harness;
 #[path = "../common/packs.rs"]
 mod packs;
 
+mod drift;
+mod kills;
 mod load;
 mod memory;
 mod mutants;

@@ -22,6 +22,8 @@ async fn once_a_promotion_has_answered_the_new_version_draws_and_a_rollback_brin
     let models: Value = scene.app.get("/v1/models").await.json().await.expect("JSON");
     assert_eq!((&models["data"][0]["id"], &models["data"][0]["version"]), (&json!("miniature"), &json!(tuned)));
 
+    const LOADS: &str = "plaudit_swap_seconds_count{phase=\"load\"}";
+    let loaded = scene.app.metric(LOADS).await;
     let began = Instant::now();
     let (status, written) = said(scene.roll_back(&tuned).await).await;
     println!("a rollback took {:?}", began.elapsed());
@@ -29,6 +31,7 @@ async fn once_a_promotion_has_answered_the_new_version_draws_and_a_rollback_brin
     let again = scene.app.generate(harness::quick()).await;
     assert_eq!(again["model_version"], scene.first.as_str());
     assert_eq!(again["data"][0]["b64_json"], before["data"][0]["b64_json"], "the old version, bit for bit");
+    assert_eq!((loaded, scene.app.metric(LOADS).await), (1.0, 1.0), "it was kept warm: nothing was loaded again");
     assert_eq!(scene.app.metric("plaudit_swaps_total{kind=\"generator\",result=\"served\"}").await, 2.0);
     assert_eq!(scene.app.metric(&format!("plaudit_model_info{{kind=\"generator\",version=\"{tuned}\"}}")).await, 0.0);
 

@@ -79,7 +79,7 @@ async fn a_version_that_answers_no_numbers_is_refused() {
     });
     seal(folder.path(), "miniature", &Default::default(), &packs::quiet(), |_| ()).expect("a pack");
     let version = scene.publish(folder.path()).await;
-    refused(&scene, &version, "version_refused", "").await;
+    refused(&scene, &version, "version_refused", "unet").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

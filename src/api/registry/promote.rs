@@ -11,6 +11,7 @@ use crate::{
     app::State,
     domain::{Kind, VersionId},
     registry::{Promotion, PromotionRecord},
+    swap::{Moment, pass},
 };
 
 /// Make a version champion, if the champion is the one that you expect
@@ -59,6 +60,7 @@ pub(crate) async fn promote(
         let actor = promotion.actor.clone();
         let held = if drain { Some(state.swapper.hold().await) } else { None };
         let written = state.registry.promote(promotion).await?;
+        pass(Moment::Promoted);
         let replaced = match drain {
             false => None,
             true => match state.swapper.replace(&version).await {

@@ -89,6 +89,8 @@ struct Inner {
     preprocessor: Preprocessor,
     width: usize,
     clip_version: String,
+    /// Hashes of its two towers.
+    clip: [Option<String>; 2],
     /// The reward that serves.
     reward: ArcSwapOption<ServedReward>,
     /// Of the pack whose CLIP it is.
@@ -133,6 +135,7 @@ impl Scorer {
             preprocessor: clip.preprocessor().clone(),
             width: clip.width(),
             clip_version: clip_version(pack),
+            clip: clip_of(pack),
             reward: ArcSwapOption::new(reward),
             pack: pack.folder().to_owned(),
             sessions,
@@ -185,6 +188,11 @@ impl Scorer {
     /// What its points are named by: they are comparable where this is equal.
     pub fn clip_version(&self) -> &str {
         &self.inner.clip_version
+    }
+
+    /// Whether it is this pack's CLIP.
+    pub fn is_of(&self, pack: &Pack) -> bool {
+        self.inner.clip == clip_of(pack)
     }
 
     /// Numbers of a point.
@@ -260,6 +268,12 @@ impl Drop for Inner {
 fn reward_folder(pack: &Path, settings: &ScoringSettings) -> Option<PathBuf> {
     let own = pack.join(REWARD_FOLDER);
     settings.reward.clone().or_else(|| own.is_dir().then_some(own))
+}
+
+/// Content hashes of the text and the vision tower.
+fn clip_of(pack: &Pack) -> [Option<String>; 2] {
+    let hash = |component: Component| Some(pack.manifest().components.get(component.name())?.sha256.clone());
+    [Component::ClipText, Component::ClipVision].map(hash)
 }
 
 /// The pack's name and the first digits of its vision tower's hash.
