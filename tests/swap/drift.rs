@@ -29,6 +29,11 @@ async fn pauses(scene: &Scene) -> Vec<Value> {
     entries.iter().filter(|entry| entry["action"] == "pause").cloned().collect()
 }
 
+async fn newest_trial(scene: &Scene) -> Value {
+    let list: Value = scene.admin(Method::GET, "/v1/admin/trials", Value::Null).await.json().await.expect("JSON");
+    list["data"][0].clone()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_that_are_liked_less_than_before_pause_the_trial_that_goes_on() {
     let scene = Scene::with(WATCHFUL).await;
@@ -45,8 +50,7 @@ async fn pictures_that_are_liked_less_than_before_pause_the_trial_that_goes_on()
     let pause = pauses(&scene).await.remove(0);
     assert_eq!(pause["actor"], "drift", "{pause}");
     assert!(pause["reason"].as_str().is_some_and(|why| why.contains("in the last 4 requests")), "{pause}");
-    let trials: Value = scene.admin(Method::GET, "/v1/admin/trials", Value::Null).await.json().await.expect("JSON");
-    assert_eq!(trials["data"][0]["state"], "paused", "{trials}");
+    scene.until("a paused trial", async |scene| newest_trial(scene).await["state"] == "paused").await;
     scene.until("the gauge", async |scene| scene.app.metric("plaudit_drift{of=\"reward\"}").await == 1.0).await;
     // A person may still decide.
     assert_eq!(scene.promote(Kind::Generator, &tuned, &scene.first).await.status(), 200);

@@ -45,7 +45,7 @@ impl Figure {
         &FIGURES[object as usize]
     }
 
-    fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
         let stroke = Stroke { width: LINE, line_join: tiny_skia::LineJoin::Round, ..Stroke::default() };
         let border = parts.body.stroke(&stroke, RESOLUTION).expect("a body has an outline");
         Self { behind: parts.behind, body: parts.body, border, dark: parts.dark, light: parts.light, lean: parts.lean }

@@ -6,6 +6,7 @@
 mod background;
 mod figure;
 mod layout;
+mod odd;
 mod outline;
 pub mod palette;
 mod sheet;
@@ -15,6 +16,7 @@ mod tests;
 use image::RgbImage;
 use tiny_skia::Pixmap;
 
+pub(crate) use odd::{Odd, draw_odd};
 pub use sheet::sheet;
 
 use self::figure::Figure;

@@ -31,7 +31,7 @@ pub(super) fn parts(object: Object) -> Parts {
     }
 }
 
-fn path(draw: impl FnOnce(&mut PathBuilder)) -> Path {
+pub(super) fn path(draw: impl FnOnce(&mut PathBuilder)) -> Path {
     let mut builder = PathBuilder::new();
     draw(&mut builder);
     builder.finish().expect("the shape is not empty")
@@ -41,7 +41,7 @@ fn some(draw: impl FnOnce(&mut PathBuilder)) -> Option<Path> {
     Some(path(draw))
 }
 
-fn polygon(builder: &mut PathBuilder, points: &[Point]) {
+pub(super) fn polygon(builder: &mut PathBuilder, points: &[Point]) {
     for (index, &(x, y)) in points.iter().enumerate() {
         if index == 0 { builder.move_to(x, y) } else { builder.line_to(x, y) }
     }
@@ -64,18 +64,25 @@ fn arc((x, y): Point, radius: f32, from: f32, to: f32) -> impl Iterator<Item = P
     })
 }
 
+/// A body that stands for itself.
+pub(super) fn parts_of(body: Path, lean: f32) -> Parts {
+    Parts { behind: None, body, dark: None, light: None, lean }
+}
+
 fn star() -> Parts {
-    const POINTS: usize = 5;
-    const INNER: f32 = 0.45;
+    pointed(5, 0.45)
+}
+
+/// A star with so many points; `inner` is how far the corners between them are from the centre.
+pub(super) fn pointed(points: usize, inner: f32) -> Parts {
     let corner = |index: usize| {
-        let angle = index as f32 * PI / POINTS as f32 - PI / 2.0;
-        let radius = if index.is_multiple_of(2) { 1.0 } else { INNER };
+        let angle = index as f32 * PI / points as f32 - PI / 2.0;
+        let radius = if index.is_multiple_of(2) { 1.0 } else { inner };
         (radius * angle.cos(), radius * angle.sin())
     };
-    let corners: Vec<Point> = (0..2 * POINTS).map(corner).collect();
-    let body = path(|b| polygon(b, &corners));
-    // A fifth of a turn gives the same star, so half of it either way is every pose there is.
-    Parts { behind: None, body, dark: None, light: None, lean: 36.0 }
+    let corners: Vec<Point> = (0..2 * points).map(corner).collect();
+    // A turn by a point's share gives the same star, so half of it either way is every pose there is.
+    parts_of(path(|b| polygon(b, &corners)), 180.0 / points as f32)
 }
 
 fn heart() -> Parts {
@@ -162,18 +169,20 @@ fn house() -> Parts {
 }
 
 fn moon() -> Parts {
-    /// Where the horns of the crescent are, seen from its centre.
-    const HORN: f32 = 0.95;
+    crescent(0.5, 0.95)
+}
+
+/// `centre` of the inner circle: the farther, the fatter; `horn`: where the horns are, as an angle seen from the outer circle's centre.
+pub(super) fn crescent(centre: f32, horn: f32) -> Parts {
     let body = path(|b| {
-        let outer = arc((-0.1, 0.0), 0.96, HORN, TAU - HORN);
+        let outer = arc((-0.1, 0.0), 0.96, horn, TAU - horn);
         // The inner circle passes through both horns.
-        let (hx, hy) = (-0.1 + 0.96 * HORN.cos(), 0.96 * HORN.sin());
-        let centre = 0.5;
+        let (hx, hy) = (-0.1 + 0.96 * horn.cos(), 0.96 * horn.sin());
         let (radius, angle) = ((hx - centre).hypot(hy), hy.atan2(hx - centre));
         let inner = arc((centre, 0.0), radius, TAU - angle, angle);
         polygon(b, &outer.chain(inner).collect::<Vec<_>>());
     });
-    Parts { behind: None, body, dark: None, light: None, lean: 25.0 }
+    parts_of(body, 25.0)
 }
 
 fn flower() -> Parts {

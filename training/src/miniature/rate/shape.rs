@@ -1,6 +1,8 @@
-//! Names a region by its silhouette: nearest drawn examples in a frame given by the region's own moments.
+//! Names a region by its silhouette: nearest drawn examples in a frame given by the region's own moments. Lumps are examples of nothing.
 
 use std::sync::LazyLock;
+
+use image::RgbImage;
 
 use super::{
     components::{Region, regions},
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     miniature::{
-        draw::draw,
+        draw::{Odd, draw, draw_odd},
         grammar::{Background, Colour, Object, Scene},
     },
     random::Random,
@@ -20,6 +22,9 @@ const GRID: usize = 16;
 const FRAME: f32 = 2.3;
 /// Drawn examples of each object.
 const EXAMPLES: usize = 220;
+/// Examples of other forms of stars and moons, and of lumps.
+const ODD: [(Odd, Option<Object>, u64); 3] =
+    [(Odd::Star, Some(Object::Star), 160), (Odd::Moon, Some(Object::Moon), 120), (Odd::Lump, None, 400)];
 /// Nearest examples that vote.
 const NEAREST: usize = 7;
 /// Squared distance between unit silhouettes (0 equal, 2 disjoint) beyond which a region is nothing known.
@@ -30,7 +35,8 @@ const SEED: u64 = 0x5eed_5a9e;
 type Silhouette = Vec<f32>;
 
 struct Example {
-    object: Object,
+    /// `None`: a lump.
+    object: Option<Object>,
     silhouette: Silhouette,
 }
 
@@ -39,16 +45,20 @@ static EXAMPLES_OF_ALL: LazyLock<Vec<Example>> = LazyLock::new(draw_examples);
 /// What a region looks like: the object, if it is near enough to one, and the squared distance to the nearest example.
 pub(super) fn recognise(pixels: &Pixels, region: &Region) -> (Option<Object>, f32) {
     let silhouette = silhouette(pixels, region);
-    let mut nearest: Vec<(f32, Object)> =
+    let mut nearest: Vec<(f32, Option<Object>)> =
         EXAMPLES_OF_ALL.iter().map(|example| (distance(&silhouette, &example.silhouette), example.object)).collect();
     nearest.select_nth_unstable_by(NEAREST, |one, other| one.0.total_cmp(&other.0));
     nearest.truncate(NEAREST);
     let closest = nearest.iter().map(|(distance, _)| *distance).fold(f32::INFINITY, f32::min);
-    let mut votes = [0.0; Object::ALL.len()];
+    /// The lumps' place, after the objects'.
+    const LUMP: usize = Object::ALL.len();
+    let mut votes = [0.0; LUMP + 1];
     for (distance, object) in nearest {
-        votes[object as usize] += 1.0 / (distance + f32::EPSILON);
+        votes[object.map_or(LUMP, |object| object as usize)] += 1.0 / (distance + f32::EPSILON);
     }
-    let winner = Object::ALL.into_iter().max_by(|&one, &other| votes[one as usize].total_cmp(&votes[other as usize]));
+    let candidates = Object::ALL.into_iter().map(Some).chain([None]);
+    let weight = |object: Option<Object>| votes[object.map_or(LUMP, |object| object as usize)];
+    let winner = candidates.max_by(|&one, &other| weight(one).total_cmp(&weight(other))).flatten();
     (winner.filter(|_| closest <= STRANGE), closest)
 }
 
@@ -59,6 +69,11 @@ fn distance(one: &Silhouette, other: &Silhouette) -> f32 {
 fn draw_examples() -> Vec<Example> {
     let mut random = Random::stream(SEED, "shapes");
     let mut examples = Vec::with_capacity(EXAMPLES * Object::ALL.len());
+    // One thing is drawn, so the largest region is it.
+    let example = |object: Option<Object>, picture: &RgbImage| {
+        let pixels = Pixels::of(picture);
+        regions(&pixels).first().map(|region| Example { object, silhouette: silhouette(&pixels, region) })
+    };
     for object in Object::ALL {
         for seed in 0..EXAMPLES as u64 {
             let scene = Scene {
@@ -66,12 +81,11 @@ fn draw_examples() -> Vec<Example> {
                 background: Some(*random.pick(&Background::ALL)),
                 ..Scene::of(object)
             };
-            let pixels = Pixels::of(&draw(&scene, SEED ^ seed).picture);
-            // One object is drawn, so the largest region is it.
-            examples.extend(
-                regions(&pixels).first().map(|region| Example { object, silhouette: silhouette(&pixels, region) }),
-            );
+            examples.extend(example(Some(object), &draw(&scene, SEED ^ seed).picture));
         }
+    }
+    for (odd, object, amount) in ODD {
+        examples.extend((0..amount).filter_map(|seed| example(object, &draw_odd(odd, SEED ^ seed))));
     }
     examples
 }
