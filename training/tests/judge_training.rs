@@ -12,6 +12,7 @@ fn training(folder: &Path, steps: u64) -> Training {
         pack: Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature"),
         data: folder.join("data"),
         out: folder.join("out"),
+        from: None,
         leg: None,
         steps,
         redrawn: 0,
@@ -46,4 +47,22 @@ fn a_second_leg_goes_on_where_the_first_ended_and_both_write_a_judge() {
         assert_eq!(steps(folder.path(), which), [1, 2, 3], "{}", which.name());
         assert!(answers.iter().all(|good| (0.0..=1.0).contains(good)) && answers[0] != answers[1], "{answers:?}");
     }
+}
+
+#[test]
+fn a_finished_judge_is_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = Path::new(env!("CARGO_MANIFEST_DIR")).join("judges/gate");
+    let loss = |from: Option<std::path::PathBuf>, name: &str| {
+        let data = folder.path().join(name);
+        train(Which::Gate, &Training { from, ..training(&data, 1) }).unwrap();
+        let metrics = fs::read_to_string(data.join("data/gate/metrics.jsonl")).unwrap();
+        let first: serde_json::Value = serde_json::from_str(metrics.lines().next().unwrap()).unwrap();
+        first["loss"].as_f64().unwrap()
+    };
+    let (fresh, further) = (loss(None, "fresh"), loss(Some(finished.clone()), "further"));
+    assert!(further < fresh / 3.0, "{further} against {fresh}");
+    let other = Training { from: Some(finished), ..training(folder.path(), 1) };
+    let refused = train(Which::Report, &other).unwrap_err().to_string();
+    assert!(refused.contains("another network"), "{refused}");
 }

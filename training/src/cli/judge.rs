@@ -21,6 +21,9 @@ pub(crate) struct Judge {
     /// Where the judge is written, in a directory of its name.
     #[arg(long, default_value = "training/judges")]
     out: PathBuf,
+    /// Go on from a finished judge's weights, at a lower rate and with drawings that it has not seen.
+    #[arg(long)]
+    from: Option<PathBuf>,
     /// Minutes until the leg ends; the next run goes on. Without it it trains to its last step.
     #[arg(long, value_parser = minutes)]
     minutes: Option<Duration>,
@@ -54,6 +57,7 @@ impl Judge {
             pack: self.pack,
             data: self.data,
             out: self.out.join(self.which.name()),
+            from: self.from,
             leg: self.minutes,
             steps: self.steps,
             redrawn: self.redrawn * HUNDRED,

@@ -1,11 +1,11 @@
 //! How a judge learns: the same loop for both, over a network and drawings of its own.
 
-use std::{fs, thread::available_parallelism, time::Instant};
+use std::{fs, path::Path, thread::available_parallelism, time::Instant};
 
 use plaudit::runtime::SessionSettings;
 use plaudit_onnx::{
     DType::F32,
-    Dim, MODEL_FILE, Model, WEIGHTS_FILE,
+    Dim, MODEL_FILE, Model, Tensor, WEIGHTS_FILE,
     expr::{BuildError, Builder},
 };
 
@@ -24,6 +24,10 @@ use crate::{
 const BATCH: usize = 64;
 /// Highest and last learning rate.
 const RATE: (f32, f32) = (2e-3, 1e-5);
+/// Highest rate where a finished judge goes on.
+const FURTHER_RATE: f32 = 6e-4;
+/// Its drawings come after all that it has seen.
+const FURTHER: u64 = 1 << 32;
 const WARMUP: u64 = 100;
 const WEIGHT_DECAY: f32 = 0.01;
 /// Weights are averaged over about so many of the last steps.
@@ -44,6 +48,9 @@ pub(super) fn run(
     sample: impl Fn(u64) -> Sample + Send + 'static,
     planes: impl Fn(&Sample, &mut [f32]) + Send + 'static,
 ) -> Result<(), JudgeError> {
+    if let Some(from) = &training.from {
+        take_over(&mut network, from)?;
+    }
     let threads = if training.threads == 0 { available_parallelism().map_or(1, usize::from) } else { training.threads };
     let rows = BATCH / threads;
     let graph = TrainGraph::build(objective(&network, rows, (channels, side))?, &Selection::All, &Default::default())?;
@@ -53,7 +60,8 @@ pub(super) fn run(
     let run = RunSettings { checkpoint_every: CHECKPOINT_EVERY, ..RunSettings::new(directory, &name, training.steps) };
     let (mut run, began) = (Run::open(run, &mut trainer)?, Instant::now());
     let length = channels * side * side;
-    let micro_batches = trainer.steps() * threads as u64;
+    let seen = if training.from.is_some() { FURTHER } else { 0 };
+    let micro_batches = seen + trainer.steps() * threads as u64;
     let feed = Feed::start(micro_batches, move |number| batch(rows, length, number, &sample, &planes));
     while !run.is_done(&trainer) && training.leg.is_none_or(|leg| began.elapsed() < leg) {
         let report = trainer.step(|batch| fill(batch, feed.next()))?;
@@ -70,9 +78,23 @@ fn settings(training: &Training, threads: usize) -> TrainerSettings {
         average: Some(1.0 - 1.0 / AVERAGED_STEPS),
         ..AdamWSettings::default()
     };
-    let schedule = Schedule { peak: RATE.0, floor: RATE.1, warmup: WARMUP, total: training.steps };
+    let peak = if training.from.is_some() { FURTHER_RATE } else { RATE.0 };
+    let schedule = Schedule { peak, floor: RATE.1, warmup: WARMUP, total: training.steps };
     let new = TrainerSettings::new(schedule);
     TrainerSettings { optimiser, micro_batches: threads, lanes: threads, seed: training.seed, ..new }
+}
+
+/// Gives the network a finished judge's weights.
+fn take_over(network: &mut Model, from: &Path) -> Result<(), JudgeError> {
+    let mut known = Model::read(&from.join(MODEL_FILE))?;
+    for (name, tensor) in &mut network.graph.initializers {
+        let fits = |other: &Tensor| other.shape == tensor.shape && other.dtype == tensor.dtype;
+        match known.graph.initializers.shift_remove(name).filter(fits) {
+            Some(other) => *tensor = other,
+            None => return Err(JudgeError::OtherNetwork { from: from.to_owned(), weight: name.clone() }),
+        }
+    }
+    Ok(())
 }
 
 /// Small operators: a session of one thread for each lane. Threads that wait must not burn the cores.

@@ -33,6 +33,8 @@ pub enum JudgeError {
     Picture { path: PathBuf, source: image::ImageError },
     #[error("{path} holds something else than redrawn pictures: {source}; remove it, and it is made again")]
     Content { path: PathBuf, source: serde_json::Error },
+    #[error("{from} is another network: it has no {weight} of this shape; name a judge of the same kind")]
+    OtherNetwork { from: PathBuf, weight: String },
     /// Judges know the miniature world's pictures only.
     #[error("the picture is {width}×{height}; the judges of the miniature world look at {side}×{side} pixels", side = crate::miniature::SIDE)]
     Size { width: u32, height: u32 },

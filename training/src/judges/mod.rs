@@ -49,6 +49,8 @@ pub struct Training {
     pub data: PathBuf,
     /// Where the finished judge goes.
     pub out: PathBuf,
+    /// A finished judge whose weights are gone on from, at a lower rate and with other drawings; `None`: from nothing.
+    pub from: Option<PathBuf>,
     /// Minutes until the leg ends; the next run goes on. `None`: to the last step.
     pub leg: Option<Duration>,
     /// Steps in all.
