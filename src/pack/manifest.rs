@@ -142,7 +142,8 @@ mod tests {
     fn a_manifest_reads_back_and_its_version_is_its_content() {
         let manifest = manifest();
         assert_eq!(serde_json::from_str::<Manifest>(&manifest.to_json()).unwrap(), manifest);
-        let lineage = PackLineage { parent: "tiny@0123456789ab".into(), events: Some((1, 9)), ..PackLineage::default() };
+        let lineage =
+            PackLineage { parent: "tiny@0123456789ab".into(), events: Some((1, 9)), ..PackLineage::default() };
         let tuned = Manifest { lineage: Some(lineage), ..manifest.clone() };
         assert_eq!(serde_json::from_str::<Manifest>(&tuned.to_json()).unwrap(), tuned);
         assert_ne!(manifest.version(), tuned.version());

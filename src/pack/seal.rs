@@ -11,8 +11,7 @@ use plaudit_onnx::{Model, Tensor, edit::Edit};
 
 use super::{
     Component, Edits, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, PackLineage,
-    TOLERANCE_F32,
-    check, fault::Faults, files::Files, golden, hash, layout, links,
+    TOLERANCE_F32, check, fault::Faults, files::Files, golden, hash, layout, links,
 };
 use crate::runtime::SessionSettings;
 
@@ -27,6 +26,8 @@ pub struct Knowledge<'a> {
     /// Graphs that were written into the folder and are still in memory. Their golden outputs come from here and not from the files:
     /// [`verify`](fn@super::verify) then finds a file that was written wrongly.
     pub in_hand: BTreeMap<Component, &'a Model>,
+    /// Of the pack that this one was tuned from: labels of the edits that were made before are kept.
+    pub parent: Option<&'a Manifest>,
     /// Where the pack comes from.
     pub lineage: Option<PackLineage>,
 }
@@ -58,7 +59,7 @@ pub fn seal_with(
     settings: &SessionSettings,
     mut progress: impl FnMut(&str),
 ) -> Result<Manifest, PackError> {
-    let Knowledge { edits, in_hand, lineage } = knowledge;
+    let Knowledge { edits, in_hand, parent, lineage } = knowledge;
     let mut faults = Faults::default();
     links::refuse(folder, &mut faults);
     let files = Files::own(folder);
@@ -77,7 +78,8 @@ pub fn seal_with(
     }
     golden::write(folder, &outputs).map_err(PackError::io(&folder.join(GOLDEN)))?;
     progress("hashing");
-    let manifest = Manifest { lineage, ..manifest(folder, name, &models, &edits)? };
+    let mut manifest = Manifest { lineage, ..manifest(folder, name, &models, &edits)? };
+    parent.into_iter().for_each(|parent| keep_labels(&mut manifest, parent));
     write_manifest(folder, &manifest.to_json()).map_err(PackError::io(&folder.join(MANIFEST)))?;
     Ok(manifest)
 }
@@ -107,6 +109,15 @@ fn manifest(
     }
     let files = facts(folder, &layout::TOP)?;
     Ok(Manifest { format: FORMAT, name: name.to_owned(), components, files, lineage: None })
+}
+
+fn keep_labels(manifest: &mut Manifest, parent: &Manifest) {
+    for (name, entry) in &mut manifest.components {
+        let before = parent.components.get(name).and_then(|entry| entry.graph.as_ref());
+        if let (Some(graph), Some(before)) = (&mut entry.graph, before) {
+            graph.edits.splice(..0, before.edits.iter().cloned());
+        }
+    }
 }
 
 fn labels(edits: Option<&Vec<Edit>>) -> Vec<String> {

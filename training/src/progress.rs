@@ -171,6 +171,16 @@ impl Run {
         Ok(())
     }
 
+    /// Ends a run that went astray: the curve, and no checkpoint; the last one stays the newest.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn give_up(mut self) -> Result<(), RunError> {
+        self.draw()?;
+        self.bar.abandon();
+        Ok(())
+    }
+
     fn draw(&mut self) -> Result<(), RunError> {
         self.curve.write(&self.settings.directory.join("curve.svg"))?;
         self.drawn = Instant::now();

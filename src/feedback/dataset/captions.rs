@@ -72,7 +72,9 @@ impl Captioned {
             files.reverse();
             Self { folder: folder.to_owned(), limits: limits.clone(), files, open: Source::Nothing }
         };
-        if let (true, Some(folder), Some(name)) = (path.is_file(), path.parent(), path.file_name().and_then(|n| n.to_str())) {
+        if let (true, Some(folder), Some(name)) =
+            (path.is_file(), path.parent(), path.file_name().and_then(|n| n.to_str()))
+        {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             return Ok(of(folder, vec![name.to_owned()]));
         }

@@ -53,7 +53,12 @@ impl Cache {
     /// # Errors
     /// If somebody removed or damaged them meanwhile.
     pub(crate) fn demand(&self, key: &Key) -> Result<Vec<f32>, FinetuneError> {
-        let lost = || FinetuneError::content(&self.path(key), "was lost or damaged during the run; run again, and it is made again");
+        let lost = || {
+            FinetuneError::content(
+                &self.path(key),
+                "was lost or damaged during the run; run again, and it is made again",
+            )
+        };
         self.get(key).ok_or_else(lost)
     }
 

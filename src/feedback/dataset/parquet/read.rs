@@ -156,7 +156,10 @@ fn reader(file: File, limits: &DatasetLimits, columns: &[&str]) -> Result<Parque
 /// Refuses compressions that this program does not read, before rows are asked for.
 fn compressions(groups: &[RowGroupMetaData]) -> Result<(), String> {
     let all = groups.iter().flat_map(RowGroupMetaData::columns).map(|column| column.compression());
-    match all.into_iter().find(|found| !matches!(found, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))) {
+    match all
+        .into_iter()
+        .find(|found| !matches!(found, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)))
+    {
         Some(other) => Err(format!("is compressed with {other}; only zstd, Snappy and no compression are read")),
         None => Ok(()),
     }

@@ -36,11 +36,11 @@ pub(crate) struct Encoders {
 impl Encoders {
     pub(crate) fn open(settings: &Finetune, pack: &Pack, cache: Cache, clip: bool) -> Result<Self, FinetuneError> {
         let sessions = SessionSettings { threads: settings.threads, spinning: false, ..SessionSettings::default() };
-        let hash = |name: &str| {
-            pack.manifest().components.get(name).map(|entry| entry.sha256.clone()).unwrap_or_default()
-        };
+        let hash =
+            |name: &str| pack.manifest().components.get(name).map(|entry| entry.sha256.clone()).unwrap_or_default();
         let session = |component: Component| {
-            let unfit = || FinetuneError::Unfit { pack: settings.pack.clone(), fault: format!("it has no {component}") };
+            let unfit =
+                || FinetuneError::Unfit { pack: settings.pack.clone(), fault: format!("it has no {component}") };
             Ok::<_, FinetuneError>(Session::from_model(pack.model(component).ok_or_else(unfit)?, &sessions)?)
         };
         let clip = clip.then(|| ClipModel::open(pack, &sessions)).transpose()?;
@@ -72,7 +72,12 @@ impl Encoders {
     }
 
     /// A picture's moments (mean, then log-variance, `[2 c, h, w]`, unscaled) and, if wanted, its point of CLIP `[width]`, in the cache.
-    pub(crate) fn picture(&mut self, sha256: &str, bytes: &[u8], point: bool) -> Result<(Key, Option<Key>), FinetuneError> {
+    pub(crate) fn picture(
+        &mut self,
+        sha256: &str,
+        bytes: &[u8],
+        point: bool,
+    ) -> Result<(Key, Option<Key>), FinetuneError> {
         let key = Key::new(&format!("latent {}", self.side), &self.vae_hash, sha256);
         let mut decoded = None;
         if self.cache.get(&key).is_none() {
@@ -90,7 +95,8 @@ impl Encoders {
             Some((clip, hash)) if point => {
                 let key = Key::new(&format!("point {}", self.side), hash, sha256);
                 if self.cache.get(&key).is_none() {
-                    let picture = decoded.map_or_else(|| Ok(fitted(&decode(sha256, bytes)?, self.side)), Ok::<_, FinetuneError>)?;
+                    let picture = decoded
+                        .map_or_else(|| Ok(fitted(&decode(sha256, bytes)?, self.side)), Ok::<_, FinetuneError>)?;
                     self.cache.get_or(&key, || Ok(clip.image_embeddings(&[&picture])?.concat()))?;
                 }
                 Some(key)

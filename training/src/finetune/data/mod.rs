@@ -9,10 +9,13 @@ use std::collections::HashMap;
 use plaudit::pack::Pack;
 use sha2::{Digest, Sha256};
 
-use super::{Finetune, FinetuneError, Objective, cache::{Cache, Key}};
+use super::{
+    Finetune, FinetuneError, Objective,
+    cache::{Cache, Key},
+};
 use crate::checkpoint::hex;
 
-pub(crate) use encode::Encoders;
+pub(crate) use encode::{Encoders, fitted};
 pub(super) use score::Scorer;
 
 /// A picture that the pack was shown.
@@ -59,6 +62,8 @@ pub(super) struct Data {
     pub(super) pretraining: Vec<Picture>,
     /// First and last event, and the digest of the rows, of the labelled set.
     pub(super) events: Option<((i64, i64), String)>,
+    /// Version of the reward that scored, where one did.
+    pub(super) reward: Option<String>,
     /// SHA-256 over prompts, pictures, votes and rewards, in order.
     pub(super) sha256: String,
 }
@@ -101,7 +106,10 @@ impl Data {
     fn require(&self, settings: &Finetune) -> Result<(), FinetuneError> {
         let few = |fault: String, remedy| Err(FinetuneError::Few { fault, remedy });
         if settings.pretraining.is_some() && self.pretraining.is_empty() {
-            return few("the pre-training set has no pictures".into(), "import some with `plaudit-train data import`, or leave it out");
+            return few(
+                "the pre-training set has no pictures".into(),
+                "import some with `plaudit-train data import`, or leave it out",
+            );
         }
         if let Objective::Kto(_) = settings.objective {
             let liked = self.votes.iter().filter(|vote| vote.good && vote.weight > 0.0).count();
@@ -115,7 +123,10 @@ impl Data {
             };
         }
         if self.scored.is_empty() {
-            return few("there is no picture to learn from".into(), "give a --dataset with the parts train, validation or calibration, or --unlabelled");
+            return few(
+                "there is no picture to learn from".into(),
+                "give a --dataset with the parts train, validation or calibration, or --unlabelled",
+            );
         }
         Ok(())
     }
@@ -140,6 +151,7 @@ impl Gatherer {
             votes: Vec::new(),
             pretraining: Vec::new(),
             events: None,
+            reward: None,
             sha256: String::new(),
         };
         let mut gatherer = Self { encoders, rewarded, numbers: HashMap::new(), data };
@@ -159,7 +171,13 @@ impl Gatherer {
     }
 
     /// A picture's numbers, computed where the cache lacks them.
-    fn picture(&mut self, sha256: String, bytes: &[u8], prompt: &str, rewarded: bool) -> Result<Picture, FinetuneError> {
+    fn picture(
+        &mut self,
+        sha256: String,
+        bytes: &[u8],
+        prompt: &str,
+        rewarded: bool,
+    ) -> Result<Picture, FinetuneError> {
         let prompt = self.prompt(prompt)?;
         let (latent, point) = self.encoders.picture(&sha256, bytes, rewarded)?;
         Ok(Picture { sha256, prompt, latent, point, reward: 1.0 })

@@ -22,7 +22,8 @@ impl Gatherer {
     pub(super) fn labelled(&mut self, folder: &Path) -> Result<(), FinetuneError> {
         let limits = DatasetLimits::default();
         let reader = Reader::open(folder, &limits)?;
-        self.data.events = reader.facts().map(|facts| ((facts.from_sequence, facts.to_sequence), facts.rows_sha256.clone()));
+        self.data.events =
+            reader.facts().map(|facts| ((facts.from_sequence, facts.to_sequence), facts.rows_sha256.clone()));
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut left_out = 0;
         for entry in reader.entries() {
@@ -51,7 +52,10 @@ impl Gatherer {
             }));
         }
         if left_out > 0 {
-            tracing::info!("{}: {left_out} votes of the parts test and held_out are left to the gate", folder.display());
+            tracing::info!(
+                "{}: {left_out} votes of the parts test and held_out are left to the gate",
+                folder.display()
+            );
         }
         Ok(())
     }
@@ -89,7 +93,8 @@ impl Gatherer {
         let path = folder.join(DRAWN);
         let text = fs::read_to_string(&path).map_err(FinetuneError::io("read", &path))?;
         for (number, line) in text.lines().enumerate() {
-            let fault = |error: serde_json::Error| FinetuneError::content(&path, format!("line {}: {error}", number + 1));
+            let fault =
+                |error: serde_json::Error| FinetuneError::content(&path, format!("line {}: {error}", number + 1));
             let drawn: Drawn = serde_json::from_str(line).map_err(fault)?;
             if drawn.ask.part.is_some_and(|part| MEASURED.contains(&part)) {
                 continue;

@@ -7,10 +7,7 @@ use plaudit::{
 };
 
 use super::Data;
-use crate::finetune::{
-    Finetune, FinetuneError, Signal,
-    cache::Key,
-};
+use crate::finetune::{Finetune, FinetuneError, Signal, cache::Key};
 
 /// Rows of one call of the head.
 const CALL: usize = 1024;
@@ -59,7 +56,9 @@ impl Scorer {
 pub(super) fn score(settings: &Finetune, pack: &Pack, data: &mut Data) -> Result<(), FinetuneError> {
     let absent = || FinetuneError::Unfit {
         pack: settings.pack.clone(),
-        fault: "it has no reward of its own, and this objective learns from one; give --reward, or take --objective kto".into(),
+        fault:
+            "it has no reward of its own, and this objective learns from one; give --reward, or take --objective kto"
+                .into(),
     };
     let mut scorer = Scorer::open(settings, pack)?.ok_or_else(absent)?;
     let mut texts = vec![None; data.prompts.len()];
@@ -89,5 +88,6 @@ pub(super) fn score(settings: &Finetune, pack: &Pack, data: &mut Data) -> Result
         }
     }
     tracing::info!("scored {} pictures by {}", data.scored.len(), scorer.version());
+    data.reward = Some(scorer.version().to_owned());
     Ok(())
 }
