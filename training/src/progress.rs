@@ -171,14 +171,15 @@ impl Run {
         Ok(())
     }
 
-    /// Ends a run that went astray: the curve, and no checkpoint; the last one stays the newest.
+    /// Ends a run that went astray after step `good`: the curve, no checkpoint, and those after `good` are removed. The step of the newest that
+    /// is left, if one is.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn give_up(mut self) -> Result<(), RunError> {
+    pub fn give_up(mut self, good: u64) -> Result<Option<u64>, RunError> {
         self.draw()?;
         self.bar.abandon();
-        Ok(())
+        Ok(checkpoint::remove_after(&checkpoints(&self.settings.directory), good)?)
     }
 
     fn draw(&mut self) -> Result<(), RunError> {

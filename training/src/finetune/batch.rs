@@ -68,6 +68,18 @@ pub(super) struct GlobalBatch {
     pub(super) effective: f64,
 }
 
+impl GlobalBatch {
+    /// Mean of ‖ε_ref − ε‖² over all numbers.
+    pub(super) fn reference_error(&self) -> f32 {
+        let (mut sum, mut count) = (0.0, 0);
+        for micro in &self.micros {
+            sum += micro.reference.iter().zip(&micro.noise).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+            count += micro.noise.len();
+        }
+        (sum / count.max(1) as f64) as f32
+    }
+}
+
 /// Where batches come from.
 #[derive(Debug, Clone)]
 pub(super) struct Source {

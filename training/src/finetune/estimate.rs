@@ -111,7 +111,7 @@ pub(super) fn peak(graph: &Graph) -> u64 {
     let results: std::collections::HashSet<&str> = graph.outputs.iter().map(|output| output.name.as_str()).collect();
     let mut last: HashMap<&str, usize> = HashMap::new();
     for (at, node) in graph.nodes.iter().enumerate() {
-        node.inputs.iter().for_each(|name| drop(last.insert(name, at)));
+        last.extend(node.inputs.iter().map(|name| (name.as_str(), at)));
     }
     let mut ends: HashMap<usize, Vec<u64>> = HashMap::new();
     let (mut alive, mut most) = (0_u64, 0_u64);

@@ -79,16 +79,6 @@ impl Objective {
         }
     }
 
-    /// The name in settings and files.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::RewardWeighted => "reward-weighted",
-            Self::Centred => "centred",
-            Self::SignedTarget { .. } => "signed-target",
-            Self::Kto(_) => "kto",
-        }
-    }
-
     /// Whether the reference's prediction is part of the target.
     pub(super) fn needs_reference(&self) -> bool {
         matches!(self, Self::SignedTarget { .. } | Self::Kto(_))

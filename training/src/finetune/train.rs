@@ -15,16 +15,17 @@ use super::{
     data::Data,
     estimate::{self, Memory},
     forward::Forward,
-    graph::{ANCHOR_ERROR, NOISE_ERROR, Shape, objective_graph},
+    graph::{ANCHOR_ERROR, Shape, objective_graph},
     kto::{self, Window},
     look::Looks,
-    watch::Watch,
+    watch::{REFERENCE_ERROR, Watch},
 };
 use crate::{
     optim::{AdamWSettings, Schedule},
     pretrain::feed::Feed,
-    progress::{self, Run, RunSettings},
-    step::{Selection, StepError, TrainGraph, Trainer, TrainerSettings, Which},
+    progress::{Run, RunSettings},
+    report::Line,
+    step::{Selection, StepError, StepReport, TrainGraph, Trainer, TrainerSettings, Which},
 };
 
 /// The last rate, as a share of the highest.
@@ -80,13 +81,13 @@ pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Tra
         let stepped = trainer.step(|micro| batch.micros[micro.micro].fill(micro));
         let mut report = match stepped {
             Ok(report) => report,
-            Err(error) => return Err(astray(settings, run, error)?),
+            Err(error) => return Err(astray(settings, run, &watch, error)?),
         };
         report.extra.extend(facts);
         bench.prune(&mut report.extra);
         // Before the record: a checkpoint of weights that went astray would take the place of a good one.
-        if let Some(reason) = watch.see(report.extra.get(NOISE_ERROR).copied()) {
-            return Err(diverged(settings, run, report.step, reason)?);
+        if let Some(reason) = watch.see(&line(&report)) {
+            return Err(diverged(settings, run, &watch, report.step, reason)?);
         }
         run.record(&trainer, &report)?;
         looks.look(&trainer)?;
@@ -95,21 +96,31 @@ pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Tra
     Ok(Trained { rewards: looks.rewards(), trainer })
 }
 
+/// A step's figures as the metrics have them.
+fn line(report: &StepReport) -> Line {
+    let StepReport { step, loss, grad_norm, learning_rate, ref extra, .. } = *report;
+    Line { step, loss, grad_norm, learning_rate, extra: extra.clone() }
+}
+
 /// A step that failed, as the run's end.
-fn astray(settings: &Finetune, run: Run, error: StepError) -> Result<FinetuneError, FinetuneError> {
+fn astray(settings: &Finetune, run: Run, watch: &Watch, error: StepError) -> Result<FinetuneError, FinetuneError> {
     match error {
         StepError::Diverged { step, loss, grad_norm } => {
-            diverged(settings, run, step, format!("loss {loss}, gradient norm {grad_norm}"))
+            diverged(settings, run, watch, step, format!("loss {loss}, gradient norm {grad_norm}"))
         }
         other => Ok(other.into()),
     }
 }
 
-fn diverged(settings: &Finetune, run: Run, step: u64, reason: String) -> Result<FinetuneError, FinetuneError> {
-    run.give_up()?;
-    let directory = directory(settings);
-    let kept = progress::steps_saved(&directory)?.unwrap_or(0);
-    Ok(FinetuneError::Diverged { step, reason, kept, directory })
+fn diverged(
+    settings: &Finetune,
+    run: Run,
+    watch: &Watch,
+    step: u64,
+    reason: String,
+) -> Result<FinetuneError, FinetuneError> {
+    let kept = run.give_up(watch.good())?;
+    Ok(FinetuneError::Diverged { step, reason, kept, directory: directory(settings) })
 }
 
 fn feed(mut source: Source, first: u64) -> Feed<Result<GlobalBatch, FinetuneError>> {
@@ -225,18 +236,19 @@ impl Bench {
         Ok(Self { reference, current: current.transpose()?, window: None })
     }
 
-    fn resume(&mut self, settings: &Finetune, lines: &[crate::report::Line]) {
+    fn resume(&mut self, settings: &Finetune, lines: &[Line]) {
         self.window = kto(settings).map(|kto| Window::of(&kto, lines));
     }
 
     fn prepare(&mut self, batch: &mut GlobalBatch, trainer: &Trainer) -> Result<Vec<(String, f32)>, FinetuneError> {
+        let mut facts = vec![(EFFECTIVE.to_owned(), batch.effective as f32)];
         if let Some(reference) = &mut self.reference {
             for micro in &mut batch.micros {
                 let predicted = reference.predict(micro)?.to_vec();
                 micro.reference = predicted;
             }
+            facts.push((REFERENCE_ERROR.to_owned(), batch.reference_error()));
         }
-        let mut facts = vec![(EFFECTIVE.to_owned(), batch.effective as f32)];
         if let (Some(current), Some(window)) = (&mut self.current, &mut self.window) {
             current.follow(trainer);
             let found = window.apply(batch, current)?;

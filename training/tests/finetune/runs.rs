@@ -147,13 +147,21 @@ fn it_learns_what_it_is_shown() {
 fn a_run_that_goes_astray_keeps_its_last_good_checkpoint_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = captioned(folder.path(), 4, |_| {});
-    let run =
-        Finetune { unlabelled: vec![pictures], steps: 60, rate: 1e20, warmup: 30, ..settings(folder.path(), "astray") };
-    let error = finetune(&run).expect_err("no pack");
-    assert!(matches!(error, FinetuneError::Diverged { .. }), "{error}");
+    let run = Finetune { unlabelled: vec![pictures], steps: 60, ..settings(folder.path(), "astray") };
+    let good = Finetune { leg: Some(Duration::ZERO), ..run.clone() };
+    let (lost, infinite) = (Finetune { rate: 3.0, ..run.clone() }, Finetune { rate: 1e25, ..run });
+    let error = finetune(&infinite).expect_err("no pack").to_string();
+    assert!(error.contains("diverged at step 2") && error.contains("begins anew"), "{error}");
+    let error = finetune(&lost).expect_err("no pack");
+    assert!(matches!(error, FinetuneError::Diverged { kept: None, .. }), "{error}");
+    // From a run that was good for a while.
+    drop(finetune(&Finetune { steps: 8, out: folder.path().join("short"), ..good.clone() }));
+    tuned(&Finetune { steps: 8, leg: None, out: folder.path().join("short"), ..good });
+    let error = finetune(&lost).expect_err("no pack");
+    assert!(matches!(error, FinetuneError::Diverged { kept: Some(8), .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("last good checkpoint") && text.contains("--rate"), "{text}");
-    assert!(!run.out.exists());
+    assert!(text.contains("of step 8, is kept") && text.contains("--rate"), "{text}");
+    assert!(!lost.out.exists());
 }
 
 #[test]
