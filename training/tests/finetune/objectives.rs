@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use plaudit::{
     pack::{Component, Pack},
+    pipeline::schedule::{Prediction, SchedulerConfig},
     runtime::{Session, SessionSettings, View},
 };
 use plaudit_onnx::{DType::F32, Model, Tensor, expr::Builder};
@@ -212,4 +213,14 @@ fn the_anchor_begins_at_zero_and_the_signed_target_between_denoising_and_standin
     let (_, away) = of(0.0, 1.0, 0.0);
     let sum: Vec<f64> = plain.iter().zip(&away).map(|(one, other)| one + other).collect();
     assert!(norm(&sum) < 1e-3 * norm(&plain), "r = 0 is as far on the other side");
+}
+
+#[test]
+fn the_pack_says_how_its_pictures_are_noised() {
+    let pack = Pack::open(&bundled()).expect("the pack");
+    let config = SchedulerConfig::from_json(pack.scheduler()).expect("a scheduler");
+    let process = config.forward_process().expect("a process");
+    assert_eq!((process.alphas.len(), process.prediction), (1000, Prediction::Epsilon));
+    // ᾱ₀ and ᾱ₉₉₉ of SD v1.5's schedule.
+    assert!((process.alphas[0] - 0.99915).abs() < 1e-5 && (process.alphas[999] - 0.00466).abs() < 1e-5);
 }

@@ -10,7 +10,7 @@ use std::{
 use plaudit::feedback::dataset::Format;
 use plaudit_training::{
     finetune::{Finetune, FinetuneError, Kto, Objective, finetune},
-    step::Selection,
+    step::{Lora, Selection},
 };
 
 use crate::harness::{captioned, column, dataset, metrics, settings, tuned, weights};
@@ -107,6 +107,52 @@ fn killed_in_the_middle_a_run_ends_as_one_never_killed() {
 }
 
 #[test]
+fn a_batch_may_be_divided_in_any_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let votes = dataset(folder.path(), 5, Format::JsonLines);
+    let of = |rows: usize, micro_batches: usize| {
+        let name = format!("{rows}x{micro_batches}");
+        let kto = Kto { sharpness: 50.0, window: 2, ..Kto::default() };
+        let run = Finetune {
+            labelled: Some(votes.clone()),
+            objective: Objective::Kto(kto),
+            rate: 1e-3,
+            rows,
+            micro_batches,
+            steps: 3,
+            ..settings(folder.path(), &name)
+        };
+        tuned(&run);
+        ["loss", "kto_gain", "kto_baseline", "anchor_error"].map(|name| column(&run, name)).concat()
+    };
+    let whole = of(4, 1);
+    assert!(whole[4].abs() > 1e-4, "the weights have moved: {whole:?}");
+    for (rows, micro_batches) in [(2, 2), (1, 4)] {
+        let divided = of(rows, micro_batches);
+        let close = |(one, other): (&f64, &f64)| (one - other).abs() < 1e-3 * one.abs().max(1e-3);
+        assert!(whole.iter().zip(&divided).all(close), "{rows} × {micro_batches}: {divided:?} instead of {whole:?}");
+    }
+}
+
+#[test]
+fn guided_votes_through_lora_begin_where_the_reference_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Finetune {
+        labelled: Some(dataset(folder.path(), 5, Format::JsonLines)),
+        objective: Objective::Kto(Kto::default()),
+        selection: Selection::Lora(Lora { rank: 2, alpha: 2.0, seed: 0 }),
+        guidance: Some(5.0),
+        steps: 2,
+        ..settings(folder.path(), "guided")
+    };
+    tuned(&run);
+    let (gain, anchor) = (column(&run, "kto_gain"), column(&run, "anchor_error"));
+    assert!(gain[0].abs() < 1e-4 && anchor[0] < 1e-8, "{gain:?} {anchor:?}");
+    assert!(anchor[1] > anchor[0]);
+    assert_eq!(column(&run, "reference_error").len(), 2);
+}
+
+#[test]
 fn a_legs_end_is_no_error_of_the_run_and_the_next_leg_ends_it() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = captioned(folder.path(), 4, |_| {});
@@ -148,15 +194,13 @@ fn a_run_that_goes_astray_keeps_its_last_good_checkpoint_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = captioned(folder.path(), 4, |_| {});
     let run = Finetune { unlabelled: vec![pictures], steps: 60, ..settings(folder.path(), "astray") };
-    let good = Finetune { leg: Some(Duration::ZERO), ..run.clone() };
-    let (lost, infinite) = (Finetune { rate: 3.0, ..run.clone() }, Finetune { rate: 1e25, ..run });
+    let (lost, infinite) = (Finetune { rate: 3.0, ..run.clone() }, Finetune { rate: 1e25, ..run.clone() });
     let error = finetune(&infinite).expect_err("no pack").to_string();
     assert!(error.contains("diverged at step 2") && error.contains("begins anew"), "{error}");
     let error = finetune(&lost).expect_err("no pack");
     assert!(matches!(error, FinetuneError::Diverged { kept: None, .. }), "{error}");
     // From a run that was good for a while.
-    drop(finetune(&Finetune { steps: 8, out: folder.path().join("short"), ..good.clone() }));
-    tuned(&Finetune { steps: 8, leg: None, out: folder.path().join("short"), ..good });
+    tuned(&Finetune { steps: 8, out: folder.path().join("short"), ..run });
     let error = finetune(&lost).expect_err("no pack");
     assert!(matches!(error, FinetuneError::Diverged { kept: Some(8), .. }), "{error}");
     let text = error.to_string();
