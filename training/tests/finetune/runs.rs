@@ -166,7 +166,7 @@ fn a_legs_end_is_no_error_of_the_run_and_the_next_leg_ends_it() {
 fn it_learns_what_it_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     // Pictures that no prompt ever meant, so that there is something to learn in a few steps.
-    let pictures = captioned(folder.path(), 2, |picture| image::imageops::invert(picture));
+    let pictures = captioned(folder.path(), 2, image::imageops::invert);
     let run = Finetune {
         unlabelled: vec![pictures],
         anchor: Some(0.0),
