@@ -12,6 +12,7 @@ pub mod pack;
 pub mod pipeline;
 mod python_json;
 pub mod registry;
+pub mod round;
 pub mod runtime;
 pub mod scoring;
 pub mod selection;
