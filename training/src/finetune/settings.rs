@@ -1,0 +1,189 @@
+//! What to tune, on what, how, and where it goes.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{FinetuneError, Objective};
+use crate::step::Selection;
+
+/// Which of the reward's two outputs is r.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// The calibrated probability of a thumbs-up: ½ is indifference, which the signed target needs.
+    #[default]
+    Calibrated,
+    /// What the head answered before calibration, as the paper uses it.
+    Raw,
+}
+
+/// Settings of one fine-tuning. [`Finetune::new`] has the defaults; fields are public to be changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finetune {
+    /// The pack that is tuned; also the frozen reference.
+    pub pack: PathBuf,
+    /// Voted pictures, as `collect` or `plaudit feedback export` writes them. Rows of the parts `test` and `held_out` are left out:
+    /// they are what gates measure on. Objectives other than KTO use the pictures and prompts and score them.
+    pub labelled: Option<PathBuf>,
+    /// Further pictures with prompts, scored by the reward: datasets, directories of `collect --votes-per-image 0`, or what `data import` wrote.
+    pub unlabelled: Vec<PathBuf>,
+    /// Captioned pictures to hold on to what the model knows, as `data import` writes them. Without them the anchor stands in.
+    pub pretraining: Option<PathBuf>,
+    /// The reward pack; `None`: the one inside `pack`. KTO needs none.
+    pub reward: Option<PathBuf>,
+    /// Caches, checkpoints, curves, sheets and exports.
+    pub data: PathBuf,
+    /// The tuned pack; must not be there yet, or be the very one that this run wrote.
+    pub out: PathBuf,
+    /// Its name; `None`: the parent's.
+    pub name: Option<String>,
+    /// The loss.
+    pub objective: Objective,
+    /// Calibrated or raw rewards. Default: calibrated.
+    pub signal: Signal,
+    /// β, the weight of the pre-training rows' mean error. The paper does not publish its own. Default: 1.
+    pub pretraining_weight: f32,
+    /// Share of a batch that is pre-training rows, where there is such a set. Default: 0.5, the paper's.
+    pub pretraining_share: f32,
+    /// How often a pre-training row's prompt is left out, so that what guidance subtracts stays. Default: 0.1.
+    pub prompt_drop: f32,
+    /// γ, the weight of ‖ε_θ − ε_ref‖² on the other rows; `None`: 0 with a pre-training set, [`Finetune::STAND_IN`] without.
+    pub anchor: Option<f32>,
+    /// s of guided training, for rounds after the first: the classifier-free-guided prediction is in the loss. Twice the work. `None`: the conditional one.
+    pub guidance: Option<f32>,
+    /// All weights, attention only, or LoRA. Default: all.
+    pub selection: Selection,
+    /// Updates in all.
+    pub steps: u64,
+    /// Rows of one update: `rows` × `micro_batches`. More rows in one run of the graph take more memory. Default: 8.
+    pub rows: usize,
+    /// Runs of the graph for one update. Default: 2.
+    pub micro_batches: usize,
+    /// Highest learning rate, after the warm-up; it falls to a tenth along a cosine. Default: 1e-5.
+    pub rate: f32,
+    /// Steps of warm-up. Default: 20.
+    pub warmup: u64,
+    /// AdamW's decay. Default: 0.01.
+    pub weight_decay: f32,
+    /// Decay of the weights' running average, which is then what is exported; `None`: the last weights are. Default: none.
+    pub average: Option<f32>,
+    /// A run stops when its noise error, averaged, is this many times what it was at the start. Default: 2.
+    pub divergence: f32,
+    /// Steps between checkpoints: what a kill can cost. Default: 50.
+    pub checkpoint_every: u64,
+    /// Steps between sample sheets; 0 draws none. Default: 100.
+    pub sheet_every: u64,
+    /// Prompts of the sheets; empty: some of the training prompts.
+    pub sheet_prompts: Vec<String>,
+    /// Time after which this leg ends; the next call goes on. `None`: none.
+    pub leg: Option<Duration>,
+    /// Refuse a run that is estimated to take longer. `None`: any.
+    pub most_time: Option<Duration>,
+    /// Bytes that may be taken; `None`: what the system says is free.
+    pub memory_limit: Option<u64>,
+    /// Whether to start although memory or time do not suffice by the estimate.
+    pub force: bool,
+    /// Seed of order, timesteps, noise and LoRA.
+    pub seed: u64,
+    /// Threads of the runtime; 0 means one for each core.
+    pub threads: usize,
+    /// Whether to show a bar and log lines.
+    pub show: bool,
+}
+
+impl Finetune {
+    /// γ where there is neither a pre-training set nor a setting.
+    pub const STAND_IN: f32 = 1.0;
+
+    /// The paper's objective on all weights, with every default; data sets are still to be named.
+    pub fn new(pack: impl Into<PathBuf>, data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            pack: pack.into(),
+            labelled: None,
+            unlabelled: Vec::new(),
+            pretraining: None,
+            reward: None,
+            data: data.into(),
+            out: out.into(),
+            name: None,
+            objective: Objective::RewardWeighted,
+            signal: Signal::default(),
+            pretraining_weight: 1.0,
+            pretraining_share: 0.5,
+            prompt_drop: 0.1,
+            anchor: None,
+            guidance: None,
+            selection: Selection::All,
+            steps: 500,
+            rows: 8,
+            micro_batches: 2,
+            rate: 1e-5,
+            warmup: 20,
+            weight_decay: 0.01,
+            average: None,
+            divergence: 2.0,
+            checkpoint_every: 50,
+            sheet_every: 100,
+            sheet_prompts: Vec::new(),
+            leg: None,
+            most_time: None,
+            memory_limit: None,
+            force: false,
+            seed: 0,
+            threads: 0,
+            show: true,
+        }
+    }
+
+    /// γ of this run.
+    pub fn gamma(&self) -> f32 {
+        self.anchor.unwrap_or(if self.pretraining.is_some() { 0.0 } else { Self::STAND_IN })
+    }
+
+    /// Rows of one update.
+    pub fn batch(&self) -> usize {
+        self.rows * self.micro_batches
+    }
+
+    /// Whether the numbers can be used together.
+    ///
+    /// # Errors
+    /// With the first that cannot.
+    pub fn check(&self) -> Result<(), FinetuneError> {
+        let refuse = |fault: &str| Err(FinetuneError::Settings { fault: fault.to_owned() });
+        let share = |value: f32| (0.0..1.0).contains(&value);
+        let weight = |value: f32| value.is_finite() && value >= 0.0;
+        if self.labelled.is_none() && self.unlabelled.is_empty() {
+            return refuse("there is nothing to learn from: give --dataset or --unlabelled");
+        }
+        if self.steps == 0 || self.rows == 0 || self.micro_batches == 0 || self.checkpoint_every == 0 {
+            return refuse("steps, rows, micro-batches and checkpoint-every must be 1 or more");
+        }
+        if !share(self.pretraining_share) || !share(self.prompt_drop) {
+            return refuse("pretraining-share and prompt-drop must be at least 0 and below 1");
+        }
+        if !weight(self.pretraining_weight) || !weight(self.gamma()) || !weight(self.rate) {
+            return refuse("beta, anchor and rate must be finite and not negative");
+        }
+        if self.average.is_some_and(|decay| !share(decay)) {
+            return refuse("average must be at least 0 and below 1");
+        }
+        if self.guidance.is_some_and(|scale| !(scale.is_finite() && scale > 0.0)) {
+            return refuse("guidance must be above 0");
+        }
+        if !(self.divergence.is_finite() && self.divergence > 1.0) {
+            return refuse("divergence must be above 1");
+        }
+        match self.objective {
+            Objective::SignedTarget { bound } if !(bound.is_finite() && bound > 0.0) => {
+                refuse("the signed target's bound must be above 0")
+            }
+            Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),
+            Objective::Kto(kto) if !(kto.liked > 0.0 && kto.liked < 1.0 && kto.window > 0 && kto.sharpness > 0.0) => {
+                refuse("KTO's liked share must lie between 0 and 1, its window and sharpness above 0")
+            }
+            _ => Ok(()),
+        }
+    }
+}
