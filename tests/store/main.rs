@@ -3,9 +3,9 @@
 
 mod cases;
 mod local;
+mod rounds;
 #[path = "../common/servers.rs"]
 mod servers;
-mod rounds;
 mod shared;
 mod versions;
 

@@ -17,14 +17,7 @@ async fn lease(store: &Store, holder: &str, seconds: u32) -> Result<Option<Train
 
 fn new_round() -> NewRound {
     let version: VersionId = "miniature@0123456789ab".parse().expect("a version");
-    NewRound {
-        generator: version.clone(),
-        reward: None,
-        base: version,
-        after: 3,
-        upto: 9,
-        facts: json!({"votes": 6}),
-    }
+    NewRound { generator: version.clone(), reward: None, base: version, after: 3, upto: 9, facts: json!({"votes": 6}) }
 }
 
 pub(crate) async fn one_process_holds_the_lease_of_training(place: Place) -> Result<()> {

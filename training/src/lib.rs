@@ -3,6 +3,7 @@
 pub mod autodiff;
 pub mod checkpoint;
 pub mod collect;
+pub mod daemon;
 pub mod finetune;
 pub mod gate;
 pub mod init;

@@ -37,6 +37,7 @@ use data::Data;
 use embed::Embedded;
 use fit::Bench;
 use split::Split;
+pub(crate) use split::part_of;
 
 /// What to learn from, how, and where it goes.
 #[derive(Debug, Clone)]
@@ -75,6 +76,31 @@ pub struct Training {
     pub ablations: bool,
     /// Threads of the runtime; 0 means one for each core.
     pub threads: usize,
+}
+
+impl Default for Training {
+    /// The recipe of `plaudit-train reward`; pack, dataset and places are still to be named.
+    fn default() -> Self {
+        Self {
+            pack: PathBuf::new(),
+            dataset: PathBuf::new(),
+            data: PathBuf::new(),
+            out: PathBuf::new(),
+            name: "miniature-reward".to_owned(),
+            hidden: 0,
+            product: false,
+            objective: Objective { batch: 128, prompts: 10, auxiliary: 0.5, temperature: 2.0 },
+            steps: 3000,
+            rate: 2e-4,
+            weight_decay: 0.1,
+            look_every: 20,
+            patience: 25,
+            seed: 0,
+            seeds: 3,
+            ablations: true,
+            threads: 0,
+        }
+    }
 }
 
 /// Trains, calibrates, measures, and writes the reward pack; returns its version.

@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{RewardError, data::Data};
+use super::{
+    RewardError,
+    data::{Data, meaning},
+};
 use crate::{collect::Part, miniature::grammar::Scene, random::Random};
 
 /// Raters from which on they are dealt too.
@@ -95,11 +98,7 @@ fn given_parts(data: &Data) -> Vec<Option<Part>> {
 }
 
 fn dealt_parts(data: &Data, seed: u64) -> (Vec<Option<Part>>, bool) {
-    let meaning = |meaning: &String| {
-        let held = meaning.parse::<Scene>().is_ok_and(|scene| scene.object.is_held_out());
-        if held { Part::HeldOut } else { Part::at(place(seed, "prompt", meaning)) }
-    };
-    let meanings: Vec<Part> = data.meanings.iter().map(meaning).collect();
+    let meanings: Vec<Part> = data.meanings.iter().map(|meaning| part_of_meaning(meaning, seed)).collect();
     let mut names: Vec<&str> =
         data.votes.iter().map(|vote| vote.rater.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
     names.sort_by(|one, other| place(seed, "rater", one).total_cmp(&place(seed, "rater", other)));
@@ -111,6 +110,16 @@ fn dealt_parts(data: &Data, seed: u64) -> (Vec<Option<Part>>, bool) {
         (!by_rater || raters[&vote.rater] == part.crew()).then_some(part)
     };
     (data.votes.iter().map(part).collect(), by_rater)
+}
+
+/// The part that votes on a prompt are dealt to. It follows from the prompt's meaning and the seed alone: the same in every dataset.
+pub(crate) fn part_of(prompt: &str, seed: u64) -> Part {
+    part_of_meaning(&meaning(prompt), seed)
+}
+
+fn part_of_meaning(meaning: &str, seed: u64) -> Part {
+    let held = meaning.parse::<Scene>().is_ok_and(|scene| scene.object.is_held_out());
+    if held { Part::HeldOut } else { Part::at(place(seed, "prompt", meaning)) }
 }
 
 /// A place in [0, 1) that depends on seed and name alone.
