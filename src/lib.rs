@@ -20,5 +20,6 @@ pub mod settings;
 pub mod store;
 pub mod swap;
 pub mod traces;
+mod trainer;
 pub mod trial;
 pub mod web;

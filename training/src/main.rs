@@ -28,6 +28,7 @@ enum Command {
     /// Train one of the two judges that are not the rater.
     Judge(cli::judge::Judge),
     Reward(cli::reward::Reward),
+    Run(Box<cli::run::Run>),
 }
 
 #[derive(clap::Args)]
@@ -93,6 +94,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Collect(chosen) => collect(&chosen.collection())?,
         Command::Gate(chosen) => return Ok(chosen.run()),
         Command::Judge(chosen) => chosen.train()?,
+        Command::Run(chosen) => return Ok(chosen.run()),
         Command::Reward(chosen) => println!("{}", reward(&chosen.training())?),
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ pub(crate) mod collect;
 pub(crate) mod gate;
 pub(crate) mod judge;
 pub(crate) mod reward;
+pub(crate) mod run;
 
 const SECONDS_A_MINUTE: f64 = 60.0;
 

@@ -50,7 +50,8 @@ pub(super) async fn reason(daemon: &Daemon) -> Result<Reason, DaemonError> {
         return Ok(Done::Nothing(why).into());
     }
     let Some(generator) = registry.aliases(Kind::Generator).await?.champion else {
-        let why = "no generator is champion yet: a server makes its pack champion when it first starts on this directory";
+        let why =
+            "no generator is champion yet: a server makes its pack champion when it first starts on this directory";
         return Ok(Done::Nothing(why.to_owned()).into());
     };
     if !settings.learning.rewards_only
@@ -96,7 +97,10 @@ fn failed_lately(rounds: &[RoundRecord], watermark: &Watermark, now: i64) -> Opt
     let left = last.changed + i64::from(watermark.retry_after) * MINUTE - now;
     (left > 0).then(|| {
         let minutes = (left + MINUTE - 1) / MINUTE;
-        format!("round {} failed ({}); the next begins in {minutes} minutes (--retry-after)", last.sequence, last.reason)
+        format!(
+            "round {} failed ({}); the next begins in {minutes} minutes (--retry-after)",
+            last.sequence, last.reason
+        )
     })
 }
 
@@ -177,9 +181,14 @@ mod tests {
     #[test]
     fn a_round_needs_enough_votes_or_old_ones() {
         let waiting = |votes, hours: i64| VotesWaiting { votes, oldest: Some(100_000 - 3600 * hours), upto: 0 };
-        let cases = [((99, 0), true), ((100, 0), false), ((20, 1), true), ((20, 2), false), ((19, 30), true), ((0, 0), true)];
+        let cases =
+            [((99, 0), true), ((100, 0), false), ((20, 1), true), ((20, 2), false), ((19, 30), true), ((0, 0), true)];
         for ((votes, hours), early) in cases {
-            assert_eq!(too_soon(&waiting(votes, hours), &watermark(), 100_000).is_some(), early, "{votes} after {hours} h");
+            assert_eq!(
+                too_soon(&waiting(votes, hours), &watermark(), 100_000).is_some(),
+                early,
+                "{votes} after {hours} h"
+            );
         }
         let never = Watermark { max_age: 0.0, ..watermark() };
         assert!(too_soon(&waiting(99, 1000), &never, 100_000).is_some());

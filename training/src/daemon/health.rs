@@ -150,7 +150,8 @@ impl Health {
         health.raters = raters.len() as u64;
         // Of equal ones the first by name: the message must not change from look to look.
         let most = raters.into_iter().max_by(|one, other| one.1.cmp(&other.1).then_with(|| other.0.cmp(&one.0)));
-        (health.most_by, health.most) = most.map_or_else(Default::default, |((_, name), votes)| (name.to_owned(), votes));
+        (health.most_by, health.most) =
+            most.map_or_else(Default::default, |((_, name), votes)| (name.to_owned(), votes));
         for image in touched {
             let [down, up] = thumbs[image];
             let all = up + down;
@@ -195,7 +196,13 @@ mod tests {
     use crate::daemon::DaemonSettings;
 
     fn bounds() -> Soundness {
-        Soundness { min_votes: 40, min_raters: 4, min_pairs: 10, min_gold_votes: 5, ..DaemonSettings::new("x").soundness }
+        Soundness {
+            min_votes: 40,
+            min_raters: 4,
+            min_pairs: 10,
+            min_gold_votes: 5,
+            ..DaemonSettings::new("x").soundness
+        }
     }
 
     /// `votes` votes of `raters` raters, two on each picture.
@@ -222,10 +229,13 @@ mod tests {
             let one = |(at, row): (usize, &Row)| Row { quarantined: Some(at % share == 0), ..row.clone() };
             votes.iter().enumerate().map(one).collect()
         };
-        let loud: Vec<Row> = sound.iter().map(|row| match row.sequence % 2 {
-            0 => Row { rater: "loud".into(), ..row.clone() },
-            _ => row.clone(),
-        }).collect();
+        let loud: Vec<Row> = sound
+            .iter()
+            .map(|row| match row.sequence % 2 {
+                0 => Row { rater: "loud".into(), ..row.clone() },
+                _ => row.clone(),
+            })
+            .collect();
         let cases: Vec<(Vec<Row>, Option<&str>)> = vec![
             (sound.clone(), None),
             (rows(38, 5, |at| at / 2 % 2 == 0), Some("too_few")),

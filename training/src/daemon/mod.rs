@@ -21,14 +21,18 @@ mod begin;
 mod crash;
 mod done;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod health;
 #[cfg(test)]
 mod kills;
 mod lease;
 mod probes;
-mod settings;
 mod sets;
+mod settings;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -138,7 +142,11 @@ impl Daemon {
         let _alone = lease::hold(&self.runs)?;
         let done = match self.store.round().await? {
             Some(left) => {
-                tracing::info!(round = left.sequence, stage = left.stage.name(), "goes on with the round that was left");
+                tracing::info!(
+                    round = left.sequence,
+                    stage = left.stage.name(),
+                    "goes on with the round that was left"
+                );
                 self.go(&held, left).await
             }
             None => match begin::reason(self).await? {
@@ -207,9 +215,16 @@ impl Daemon {
         }
     }
 
-    /// Closes the store.
-    pub async fn close(self) {
-        self.store.close().await;
+    /// Lets another daemon act at once, whatever this one was doing.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn resign(&self) -> Result<(), DaemonError> {
+        let lease = self.store.training_lease().await?;
+        if let Some(lease) = lease.filter(|lease| lease.holder == self.holder) {
+            self.store.give_back_training_lease(&lease).await?;
+        }
+        Ok(())
     }
 }
 

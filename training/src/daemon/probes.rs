@@ -41,17 +41,30 @@ impl Metrics {
         let made = Self {
             registry: Registry::new(),
             ready: Arc::default(),
-            looks: IntCounterVec::new(Opts::new("plaudit_train_looks_total", "looks at the votes by what came of them"), &["result"])?,
-            refusals: IntCounterVec::new(Opts::new("plaudit_train_refusals_total", "votes that were not learned from, by reason"), &["reason"])?,
+            looks: IntCounterVec::new(
+                Opts::new("plaudit_train_looks_total", "looks at the votes by what came of them"),
+                &["result"],
+            )?,
+            refusals: IntCounterVec::new(
+                Opts::new("plaudit_train_refusals_total", "votes that were not learned from, by reason"),
+                &["reason"],
+            )?,
             stage: GaugeVec::new(Opts::new("plaudit_train_stage", "1 for the stage that a round is in"), &["stage"])?,
             stage_seconds: HistogramVec::new(
-                HistogramOpts::new("plaudit_train_stage_seconds", "how long a stage of a round took").buckets(SECONDS.to_vec()),
+                HistogramOpts::new("plaudit_train_stage_seconds", "how long a stage of a round took")
+                    .buckets(SECONDS.to_vec()),
                 &["stage"],
             )?,
             round: IntGauge::new("plaudit_train_round", "number of the round that goes on; 0: none")?,
-            waiting: IntGauge::new("plaudit_train_votes_waiting", "votes since the last round that could be learned from")?,
+            waiting: IntGauge::new(
+                "plaudit_train_votes_waiting",
+                "votes since the last round that could be learned from",
+            )?,
             lease: IntGauge::new("plaudit_train_lease_held", "1 while this daemon is the one that acts")?,
-            success: Gauge::new("plaudit_train_last_success_timestamp_seconds", "when a round last went through; 0: not since the start")?,
+            success: Gauge::new(
+                "plaudit_train_last_success_timestamp_seconds",
+                "when a round last went through; 0: not since the start",
+            )?,
         };
         for collector in [
             Box::new(made.looks.clone()) as Box<dyn prometheus::core::Collector>,
@@ -105,6 +118,7 @@ async fn page(metrics: web::Data<Metrics>) -> HttpResponse {
 async fn ready(metrics: web::Data<Metrics>) -> HttpResponse {
     match metrics.ready.load(Ordering::Relaxed) {
         true => HttpResponse::Ok().body("ok\n"),
-        false => HttpResponse::ServiceUnavailable().body("the last look at the database failed, or there was none yet; the log says more\n"),
+        false => HttpResponse::ServiceUnavailable()
+            .body("the last look at the database failed, or there was none yet; the log says more\n"),
     }
 }

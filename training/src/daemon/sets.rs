@@ -17,7 +17,8 @@ pub(super) const GOLDEN: &str = "golden";
 pub(super) fn divide(folder: &Path, seed: u64) -> Result<ExportFacts, DatasetError> {
     let reader = Reader::open(&folder.join(VOTES), &DatasetLimits::default())?;
     let facts = reader.facts().cloned();
-    let facts = facts.ok_or_else(|| DatasetError::File { file: folder.join(VOTES), reason: "has no export.json".to_owned() })?;
+    let facts = facts
+        .ok_or_else(|| DatasetError::File { file: folder.join(VOTES), reason: "has no export.json".to_owned() })?;
     let measured = |row: &Row| {
         let part = part_of(&row.prompt, seed);
         matches!(part, Part::Test | Part::HeldOut).then_some(part)
@@ -42,7 +43,8 @@ fn copy(
     if place.exists() {
         return Ok(());
     }
-    let mut writer = Writer::create(place, Format::JsonLines, Card { collected: collected.to_owned(), ..Card::default() })?;
+    let mut writer =
+        Writer::create(place, Format::JsonLines, Card { collected: collected.to_owned(), ..Card::default() })?;
     for entry in reader.entries() {
         let entry = entry?;
         if let (Some(row), Some(image)) = (keep(entry.row), entry.image) {

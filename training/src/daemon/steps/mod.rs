@@ -81,7 +81,8 @@ impl<'a> Step<'a> {
         let place = self.folder.join(sets::VOTES);
         let most = self.daemon.settings.soundness.rater_weight;
         if !place.exists() {
-            let card = Card { collected: "Votes of a server's users, exported to learn from.".into(), ..Card::default() };
+            let card =
+                Card { collected: "Votes of a server's users, exported to learn from.".into(), ..Card::default() };
             let scope = ExportScope::default();
             export_dataset(&self.daemon.store, &scope, most, &place, Format::JsonLines, card).await?;
         }

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use plaudit::{domain::Kind, pack::Pack, round::{RoundOutcome, RoundStage}};
+use plaudit::{
+    domain::Kind,
+    pack::Pack,
+    round::{RoundOutcome, RoundStage},
+};
 use serde_json::json;
 
 use super::{Next, Step, blocking, quiet};
@@ -84,7 +88,8 @@ impl Step<'_> {
         let promoted = self.daemon.settings.passing.release != Release::Publish;
         if promoted && champion.as_ref() != Some(&version) {
             if champion != self.round.reward {
-                let why = format!("somebody promoted another reward meanwhile; {version} is published and not promoted");
+                let why =
+                    format!("somebody promoted another reward meanwhile; {version} is published and not promoted");
                 return Ok(self.over(RoundOutcome::Abandoned, why));
             }
             let generator = Pack::open(&self.champion())?;
