@@ -17,4 +17,5 @@ pub mod progress;
 pub mod random;
 pub mod report;
 pub mod reward;
+pub mod simulate;
 pub mod step;

@@ -29,6 +29,7 @@ enum Command {
     Judge(cli::judge::Judge),
     Reward(cli::reward::Reward),
     Run(Box<cli::run::Run>),
+    Simulate(Box<cli::simulate::Simulate>),
 }
 
 #[derive(clap::Args)]
@@ -95,6 +96,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Gate(chosen) => return Ok(chosen.run()),
         Command::Judge(chosen) => chosen.train()?,
         Command::Run(chosen) => return Ok(chosen.run()),
+        Command::Simulate(chosen) => return Ok(chosen.run()),
         Command::Reward(chosen) => println!("{}", reward(&chosen.training())?),
     }
     Ok(ExitCode::SUCCESS)
