@@ -41,10 +41,10 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "DIR", requires = "url")]
     data: Option<PathBuf>,
     /// How the generator is tuned, one or more; the first one's legs also have hostile raters
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "reward-weighted,centred,signed-target,kto")]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = TuneObjective::ALL)]
     objectives: Vec<TuneObjective>,
     /// Shares of hostile raters, one or more
-    #[arg(long, value_delimiter = ',', value_parser = share, default_value = "0,0.05,0.1")]
+    #[arg(long, value_delimiter = ',', value_parser = share, default_values_t = [0.0, 0.05, 0.1])]
     hostile: Vec<f64>,
     /// Share of lenient raters
     #[arg(long, value_parser = share, default_value_t = 0.2)]

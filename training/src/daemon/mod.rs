@@ -139,28 +139,27 @@ impl Daemon {
         };
         self.metrics.lease.set(1);
         self.metrics.is_ready(true);
-        let _alone = lease::hold(&self.runs)?;
-        let done = match self.store.round().await? {
-            Some(left) => {
-                tracing::info!(
-                    round = left.sequence,
-                    stage = left.stage.name(),
-                    "goes on with the round that was left"
-                );
-                self.go(&held, left).await
-            }
-            None => match begin::reason(self).await? {
-                begin::Reason::Begin(round) => match self.store.begin_round(&held.lease, &round).await? {
-                    Some(begun) => self.go(&held, begun).await,
-                    None => Err(DaemonError::Lost),
-                },
-                begin::Reason::Not(done) => Ok(done),
-            },
-        };
+        let done = self.act(&held).await;
         self.metrics.round.set(0);
         self.metrics.stage.reset();
         held.give_back(&self.store).await?;
         done
+    }
+
+    /// With the lease: the round that was left, or a new one.
+    async fn act(&self, held: &Held) -> Result<Done, DaemonError> {
+        let _alone = lease::hold(&self.runs)?;
+        if let Some(left) = self.store.round().await? {
+            tracing::info!(round = left.sequence, stage = left.stage.name(), "goes on with the round that was left");
+            return self.go(held, left).await;
+        }
+        match begin::reason(self).await? {
+            begin::Reason::Not(done) => Ok(done),
+            begin::Reason::Begin(round) => {
+                let begun = self.store.begin_round(&held.lease, &round).await?;
+                self.go(held, begun.ok_or(DaemonError::Lost)?).await
+            }
+        }
     }
 
     /// Does the steps of a round from where it stands. Each is written down before it begins.

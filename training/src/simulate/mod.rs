@@ -35,7 +35,7 @@ use std::{
 pub use client::{Client, Shown};
 pub use error::SimulateError;
 pub use leg::{Leg, RoundFacts};
-pub use measure::{Arm, ArmFigures};
+pub use measure::{Arm, ArmFigures, MeasuredLeg, Versus, Which};
 pub use population::{Answer, Person, Population, RaterKind, Shares};
 pub use protocol::{Outcome, Protocol, Tally};
 pub use report::Report;
@@ -124,7 +124,7 @@ pub async fn simulate(simulation: &Simulation) -> Result<Finished, SimulateError
         }
     }
     let (simulation, whole) = (simulation.clone(), whole && plan.iter().all(|leg| leg.path(&simulation.out).exists()));
-    tokio::task::spawn_blocking(move || {
+    tokio::task::spawn_blocking(move || -> Result<Finished, SimulateError> {
         let measured = measure::all(&simulation, until)?;
         let path = report::write(&simulation, &measured)?;
         Ok(if whole && measured.whole { Finished::Whole(path) } else { Finished::Partly(path) })
