@@ -170,7 +170,7 @@ impl<'a> Course<'a> {
         tokio::time::sleep(SETTLE).await;
         let quarantined = self.quarantined().await?;
         let (done, said, round, seconds) = self.learn(learned).await?;
-        let trial = match self.trial(leg, number, seed, until).await? {
+        let trial = match self.trial(leg, number, seed, &round, until).await? {
             None => return Ok(None),
             Some((trial, more)) => {
                 asked.extend(more);
@@ -328,8 +328,17 @@ impl<'a> Course<'a> {
         leg: &str,
         number: usize,
         seed: u64,
+        round: &Value,
         until: Option<Instant>,
     ) -> Result<Option<(Option<TrialFacts>, Vec<Asked>)>, SimulateError> {
+        let text = |trial: &Value, name: &str| trial[name].as_str().unwrap_or_default().to_owned();
+        let tried = text(&round["facts"]["generator"], "version");
+        let ours = async || -> Result<Option<Value>, SimulateError> {
+            Ok(self.client.trial().await?.filter(|trial| trial["version"] == tried.as_str()))
+        };
+        if ours().await?.is_none() {
+            return Ok(Some((None, Vec::new())));
+        }
         let file = format!("trial-{number}.jsonl");
         // A trial of this round that was decided before a stop has left its votes.
         let mut asked = read(&self.folder.join(&file))?;
@@ -340,8 +349,7 @@ impl<'a> Course<'a> {
                 None => return Ok(None),
             }
         }
-        let Some(mut last) = self.client.trial().await? else { return Ok(Some((None, asked))) };
-        let text = |trial: &Value, name: &str| trial[name].as_str().unwrap_or_default().to_owned();
+        let Some(mut last) = ours().await? else { return Ok(Some((None, asked))) };
         let version = text(&last, "version");
         let by_operator = matches!(last["state"].as_str(), Some("shadow" | "canary" | "paused"));
         if by_operator {
@@ -350,7 +358,7 @@ impl<'a> Course<'a> {
             let began = Instant::now();
             while text(&last, "state") != "promoted" && began.elapsed() < SWAP_PATIENCE {
                 tokio::time::sleep(LOOK_EVERY).await;
-                last = self.client.trial().await?.unwrap_or(last);
+                last = ours().await?.unwrap_or(last);
             }
         }
         let facts = TrialFacts { version, state: text(&last, "state"), reason: text(&last, "reason"), by_operator };
