@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::hash;
 
@@ -27,6 +28,27 @@ pub struct Manifest {
     pub components: BTreeMap<String, Entry>,
     /// Files at the top of the pack: `model_index.json` and the golden outputs.
     pub files: BTreeMap<String, FileFacts>,
+    /// Where a tuned pack comes from; imported packs have none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lineage: Option<PackLineage>,
+}
+
+/// What a tuned pack was made from. Publishing takes it where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackLineage {
+    /// Version of the pack that was tuned.
+    pub parent: String,
+    /// First and last event of the votes, where they come from an event log.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub events: Option<(i64, i64)>,
+    /// SHA-256 over the rows of those events, as their `export.json` has it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub events_sha256: Option<String>,
+    /// SHA-256 over everything that was learned from.
+    pub data_sha256: String,
+    /// How it was trained; any JSON.
+    pub training: Value,
 }
 
 /// One part: equal parts of different packs have equal hashes, so that stores and sessions can share them.
@@ -112,6 +134,7 @@ mod tests {
             name: "tiny".into(),
             components: BTreeMap::from([("unet".to_owned(), Entry::new(files, Some(graph)))]),
             files: BTreeMap::from([("model_index.json".to_owned(), facts("{}"))]),
+            lineage: None,
         }
     }
 
@@ -119,6 +142,11 @@ mod tests {
     fn a_manifest_reads_back_and_its_version_is_its_content() {
         let manifest = manifest();
         assert_eq!(serde_json::from_str::<Manifest>(&manifest.to_json()).unwrap(), manifest);
+        let lineage =
+            PackLineage { parent: "tiny@0123456789ab".into(), events: Some((1, 9)), ..PackLineage::default() };
+        let tuned = Manifest { lineage: Some(lineage), ..manifest.clone() };
+        assert_eq!(serde_json::from_str::<Manifest>(&tuned.to_json()).unwrap(), tuned);
+        assert_ne!(manifest.version(), tuned.version());
         let mut other = manifest.clone();
         other.components.get_mut("unet").unwrap().files.get_mut("unet/model.onnx").unwrap().bytes += 1;
         assert_ne!(manifest.version(), other.version());

@@ -78,6 +78,11 @@ impl Pack {
         self.models.get(&component)
     }
 
+    /// Puts a graph that is in memory in the place of a component, to draw with weights that are in no file. The manifest stays as it is.
+    pub fn replace(&mut self, component: Component, model: Model) {
+        self.models.insert(component, model);
+    }
+
     /// The components that are there.
     pub fn components(&self) -> impl Iterator<Item = (Component, &Model)> {
         self.models.iter().map(|(component, model)| (*component, model))

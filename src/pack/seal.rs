@@ -10,13 +10,27 @@ use std::{
 use plaudit_onnx::{Model, Tensor, edit::Edit};
 
 use super::{
-    Component, Edits, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, TOLERANCE_F32,
-    check, fault::Faults, files::Files, golden, hash, layout, links,
+    Component, Edits, Entry, FORMAT, FileFacts, GOLDEN, GraphFacts, MANIFEST, Manifest, PackError, PackLineage,
+    TOLERANCE_F32, check, fault::Faults, files::Files, golden, hash, layout, links,
 };
 use crate::runtime::SessionSettings;
 
 /// The domain of ONNX's own operators.
 const ONNX: &str = "";
+
+/// What a sealer knows beside the files.
+#[derive(Debug, Default)]
+pub struct Knowledge<'a> {
+    /// What was changed in each graph; the manifest keeps the labels.
+    pub edits: Edits,
+    /// Graphs that were written into the folder and are still in memory. Their golden outputs come from here and not from the files:
+    /// [`verify`](fn@super::verify) then finds a file that was written wrongly.
+    pub in_hand: BTreeMap<Component, &'a Model>,
+    /// Of the pack that this one was tuned from: labels of the edits that were made before are kept.
+    pub parent: Option<&'a Manifest>,
+    /// Where the pack comes from.
+    pub lineage: Option<PackLineage>,
+}
 
 /// Runs every component once for its golden outputs and writes them and the manifest into `folder`.
 ///
@@ -29,8 +43,23 @@ pub fn seal(
     name: &str,
     edits: &Edits,
     settings: &SessionSettings,
+    progress: impl FnMut(&str),
+) -> Result<Manifest, PackError> {
+    seal_with(folder, name, Knowledge { edits: edits.clone(), ..Knowledge::default() }, settings, progress)
+}
+
+/// [`seal`] by someone who knows more than the files tell.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_with(
+    folder: &Path,
+    name: &str,
+    knowledge: Knowledge<'_>,
+    settings: &SessionSettings,
     mut progress: impl FnMut(&str),
 ) -> Result<Manifest, PackError> {
+    let Knowledge { edits, in_hand, parent, lineage } = knowledge;
     let mut faults = Faults::default();
     links::refuse(folder, &mut faults);
     let files = Files::own(folder);
@@ -43,12 +72,14 @@ pub fn seal(
     let mut outputs = BTreeMap::new();
     for (component, model) in &models {
         progress(&format!("running {component}"));
+        let model = in_hand.get(component).copied().unwrap_or(model);
         let answers = golden::answers(*component, model, settings);
         outputs.extend(answers.map_err(|source| PackError::Runtime { component: component.name(), source })?);
     }
     golden::write(folder, &outputs).map_err(PackError::io(&folder.join(GOLDEN)))?;
     progress("hashing");
-    let manifest = manifest(folder, name, &models, edits)?;
+    let mut manifest = Manifest { lineage, ..manifest(folder, name, &models, &edits)? };
+    parent.into_iter().for_each(|parent| keep_labels(&mut manifest, parent));
     write_manifest(folder, &manifest.to_json()).map_err(PackError::io(&folder.join(MANIFEST)))?;
     Ok(manifest)
 }
@@ -77,7 +108,16 @@ fn manifest(
         }
     }
     let files = facts(folder, &layout::TOP)?;
-    Ok(Manifest { format: FORMAT, name: name.to_owned(), components, files })
+    Ok(Manifest { format: FORMAT, name: name.to_owned(), components, files, lineage: None })
+}
+
+fn keep_labels(manifest: &mut Manifest, parent: &Manifest) {
+    for (name, entry) in &mut manifest.components {
+        let before = parent.components.get(name).and_then(|entry| entry.graph.as_ref());
+        if let (Some(graph), Some(before)) = (&mut entry.graph, before) {
+            graph.edits.splice(..0, before.edits.iter().cloned());
+        }
+    }
 }
 
 fn labels(edits: Option<&Vec<Edit>>) -> Vec<String> {

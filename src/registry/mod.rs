@@ -102,7 +102,7 @@ impl Registry {
             let source = Source::read(kind, &folder)?;
             let signed_by = registry.signer(&source.version, &source.manifest, source.signature.as_deref())?;
             place::place(&registry.inner.folders, &source, &held)?;
-            Ok((record(&source, signed_by, lineage), held))
+            Ok((record(&source, signed_by, source.lineage(lineage)), held))
         })
         .await?;
         let known = self.inner.store.add_version(&record).await?;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RegistryError, SIGNATURE};
+use super::{EventRange, Lineage, RegistryError, SIGNATURE};
 use crate::{
     domain::{Kind, VersionId},
     pack::{
@@ -86,6 +86,18 @@ impl Source {
     /// Where one of its files is: a pack may share components with packs beside it.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.pack.as_ref().map_or_else(|| self.folder.join(name), |pack| pack.path(name))
+    }
+
+    /// `said`, and what the pack itself says where nothing is said.
+    pub(super) fn lineage(&self, said: Lineage) -> Lineage {
+        let Some(own) = self.pack.as_ref().and_then(|pack| pack.manifest().lineage.clone()) else { return said };
+        Lineage {
+            parent: said.parent.or_else(|| own.parent.parse().ok()),
+            events: said.events.or(own.events.map(|(first, last)| EventRange { first, last })),
+            events_digest: said.events_digest.or(own.events_sha256),
+            training: if said.training.is_null() { own.training } else { said.training },
+            ..said
+        }
     }
 
     /// Length of all files.

@@ -37,6 +37,12 @@ fn available(settings: &SwapSettings) -> Option<u64> {
         let taken = kib(&read("/proc/self/status")?, "VmRSS:")?;
         return Some((settings.memory_limit * MIB).saturating_sub(taken));
     }
+    free()
+}
+
+/// Bytes that the system, or the control group that this process is in, still has to give; `None` where it does not tell.
+pub fn free() -> Option<u64> {
+    let read = |path: &str| fs::read_to_string(path).ok();
     let free = kib(&read("/proc/meminfo")?, "MemAvailable:")?;
     let group = || {
         let number = |path: &str| read(path)?.trim().parse::<u64>().ok();

@@ -27,7 +27,7 @@ use std::{
 };
 
 pub use error::SwapError;
-pub use memory::NoRoom;
+pub use memory::{NoRoom, free as free_memory};
 use serde::Serialize;
 pub use settings::SwapSettings;
 pub(crate) use start::adopt;

@@ -24,6 +24,8 @@ enum Command {
     /// Build the miniature pack from nothing, stage by stage.
     Pretrain(Pretrain),
     Collect(cli::collect::Collect),
+    Data(cli::data::Data),
+    Finetune(Box<cli::finetune::FinetuneArguments>),
     Gate(cli::gate::Gate),
     /// Train one of the two judges that are not the rater.
     Judge(cli::judge::Judge),
@@ -93,6 +95,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Pretrain(chosen) => pretrain(chosen.stage, &chosen.workshop())?,
         Command::Collect(chosen) => collect(&chosen.collection())?,
+        Command::Data(chosen) => chosen.run()?,
+        Command::Finetune(chosen) => return chosen.run(),
         Command::Gate(chosen) => return Ok(chosen.run()),
         Command::Judge(chosen) => chosen.train()?,
         Command::Run(chosen) => return Ok(chosen.run()),

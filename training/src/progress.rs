@@ -171,6 +171,17 @@ impl Run {
         Ok(())
     }
 
+    /// Ends a run that went astray after step `good`: the curve, no checkpoint, and those after `good` are removed. The step of the newest that
+    /// is left, if one is.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn give_up(mut self, good: u64) -> Result<Option<u64>, RunError> {
+        self.draw()?;
+        self.bar.abandon();
+        Ok(checkpoint::remove_after(&checkpoints(&self.settings.directory), good)?)
+    }
+
     fn draw(&mut self) -> Result<(), RunError> {
         self.curve.write(&self.settings.directory.join("curve.svg"))?;
         self.drawn = Instant::now();

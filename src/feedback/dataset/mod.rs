@@ -11,6 +11,7 @@
 //! [`Writer`] writes both, whole or not at all; [`Reader`] reads both, whoever wrote them, and trusts neither paths nor
 //! pictures. A [`Row`] survives both formats unchanged.
 
+mod captions;
 mod card;
 mod columns;
 mod csv;
@@ -25,6 +26,7 @@ mod reader;
 mod row;
 mod writer;
 
+pub use captions::{Captioned, CaptionedPicture};
 pub use card::{Card, DEFAULT_LICENCE};
 pub use csv::{CsvVote, csv_votes};
 pub use error::{DatasetError, Place};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{ScheduleError, SchedulerKind, reader::Reader};
+use super::{ScheduleError, SchedulerKind, reader::Reader, table::alphas_cumprod};
 use crate::python_json;
 
 /// Trained timesteps at least and at most: σ is looked up between two of them, and tables have one entry for each.
@@ -69,6 +69,15 @@ pub enum SolverType {
     Midpoint,
     /// Heun.
     Heun,
+}
+
+/// How training pictures are noised: x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε (Ho et al. 2020, eq. 4).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForwardProcess {
+    /// ᾱ at each trained timestep, from 0; falling.
+    pub alphas: Vec<f32>,
+    /// What the denoiser predicts.
+    pub prediction: Prediction,
 }
 
 /// Every option that a scheduler here reads, with its class's defaults applied.
@@ -146,6 +155,15 @@ impl SchedulerConfig {
     /// As [`SchedulerConfig::kind`], and with every option whose value the class here cannot do.
     pub fn check(&self) -> Result<(), ScheduleError> {
         Options::resolve(self.kind()?, self).map(drop)
+    }
+
+    /// The forward process that the denoiser was trained on.
+    ///
+    /// # Errors
+    /// As [`SchedulerConfig::check`].
+    pub fn forward_process(&self) -> Result<ForwardProcess, ScheduleError> {
+        let options = Options::resolve(self.kind()?, self)?;
+        Ok(ForwardProcess { alphas: alphas_cumprod(&options), prediction: options.prediction })
     }
 
     /// The same file with one option set to another value.

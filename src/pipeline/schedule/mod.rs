@@ -28,7 +28,7 @@ mod table;
 use std::{borrow::Cow, path::PathBuf, str::FromStr};
 
 use config::Options;
-pub use config::{BetaSchedule, FinalSigma, Prediction, SchedulerConfig, SolverType, Spacing};
+pub use config::{BetaSchedule, FinalSigma, ForwardProcess, Prediction, SchedulerConfig, SolverType, Spacing};
 pub use reader::OptionFault;
 use table::Level;
 

@@ -94,6 +94,16 @@ pub fn latest(directory: &Path) -> Result<Option<Loaded>, CheckpointError> {
     Err(CheckpointError::NoneWhole { directory: directory.to_owned(), reasons: skipped })
 }
 
+/// Removes the checkpoints in `directory` of steps after `step`, for a run that went astray behind it; the newest step that is left.
+///
+/// # Errors
+/// If the directory cannot be listed or the disk refuses.
+pub fn remove_after(directory: &Path, step: u64) -> Result<Option<u64>, CheckpointError> {
+    let (younger, kept): (Vec<_>, Vec<_>) = numbered(directory)?.into_iter().partition(|found| found.step > step);
+    younger.iter().try_for_each(|found| remove(&found.path))?;
+    Ok(kept.last().map(|found| found.step))
+}
+
 type Parts = (State, BTreeMap<String, Vec<f32>>);
 
 fn load(place: &Path) -> Result<Parts, Box<dyn std::error::Error>> {

@@ -10,7 +10,7 @@ mod error;
 mod state;
 
 pub(crate) use directory::hex;
-pub use directory::{KEPT, Loaded, latest, save};
+pub use directory::{KEPT, Loaded, latest, remove_after, save};
 pub use error::CheckpointError;
 pub use state::State;
 

@@ -126,3 +126,14 @@ fn a_damaged_checkpoint_is_replaced_by_a_whole_one_of_its_step() {
     assert_eq!(names(folder.path()), ["step-000000001"]);
     assert!(latest(folder.path()).unwrap().unwrap().skipped.is_empty());
 }
+
+#[test]
+fn checkpoints_behind_a_good_step_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    [3, 9].into_iter().for_each(|step| write(folder.path(), step));
+    assert_eq!(remove_after(folder.path(), 9).unwrap(), Some(9));
+    assert_eq!(remove_after(folder.path(), 8).unwrap(), Some(3));
+    assert_eq!(latest(folder.path()).unwrap().unwrap().state.step, 3);
+    assert_eq!(remove_after(folder.path(), 2).unwrap(), None);
+    assert_eq!(remove_after(&folder.path().join("none"), 2).unwrap(), None);
+}

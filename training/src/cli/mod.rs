@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 pub(crate) mod collect;
+pub(crate) mod data;
+pub(crate) mod finetune;
 pub(crate) mod gate;
 pub(crate) mod judge;
 pub(crate) mod reward;

@@ -81,18 +81,27 @@ pub enum FinetuneError {
          take fewer --steps or rows, or start it in spite of the estimate with --force", estimated / 3600.0, allowed / 3600.0
     )]
     Time { steps: u64, seconds_a_step: f64, estimated: f64, allowed: f64 },
-    /// The weights went astray; the checkpoint before that is kept.
+    /// The weights went astray; the last checkpoint before that is kept, if there was one.
     #[error(
-        "the run diverged at step {step}: {reason}. The last good checkpoint is of step {kept}, in {directory}: lower --rate \
-         (or raise --anchor) and run again to go on from there"
+        "the run diverged at step {step}: {reason}. {} Lower --rate, or raise --anchor, and run again", kept_text(*kept, directory)
     )]
-    Diverged { step: u64, reason: String, kept: u64, directory: PathBuf },
+    Diverged { step: u64, reason: String, kept: Option<u64>, directory: PathBuf },
     /// The leg is over; nothing is wrong.
     #[error("step {step} of {steps}: this leg's time is over; run the same again to go on")]
     Unfinished { step: u64, steps: u64 },
     /// What was written is not what was trained.
     #[error("the tuned pack was written, but does not compute what the trained weights compute: {0}; it was not kept")]
     Corrupt(PackError),
+}
+
+fn kept_text(kept: Option<u64>, directory: &Path) -> String {
+    let place = directory.display();
+    match kept {
+        Some(step) => {
+            format!("The last good checkpoint, of step {step}, is kept in {place}: the next run goes on from there.")
+        }
+        None => format!("It was never good enough for a checkpoint; the next run in {place} begins anew."),
+    }
 }
 
 impl FinetuneError {

@@ -1,7 +1,7 @@
 //! Fine-tunes a pack's denoiser on scored pictures and votes (Lee et al. 2023, §4.3, and what came after), and leaves a pack that can be published.
 //!
 //! ```text
-//! DATA/cache/                 latents, text embeddings and rewards, computed once (see [`cache`])
+//! DATA/cache/                 latents, text embeddings and rewards, computed once (see `cache`)
 //! DATA/run/                   checkpoints, metrics.jsonl, curve.svg, looks.jsonl, sheets/, begun.json
 //! DATA/exports/               the tuned UNet for others: diffusers/, and after a LoRA run lora/
 //! OUT/                        the tuned pack, whole or not there
@@ -9,14 +9,34 @@
 //!
 //! A run that was killed goes on where its last checkpoint stands and ends with the same bytes. The formulas are in [`objective`](Objective).
 
+mod batch;
+pub(crate) mod cache;
+mod data;
+mod deck;
 mod error;
+mod estimate;
+mod export;
+mod forward;
+mod graph;
+mod import;
+mod kto;
+mod look;
 mod objective;
+mod record;
 mod settings;
+mod train;
+mod watch;
 
 use std::path::PathBuf;
 
+use plaudit::pack::Pack;
+
 pub use error::FinetuneError;
-pub use objective::{Kto, Objective};
+pub use graph::{
+    ANCHOR, BASELINE, GUIDANCE, KTO_SLOPE, KTO_WEIGHT, MIX, NOISE, REFERENCE, Shape, WEIGHT, objective_graph,
+};
+pub use import::{Import, Imported, import};
+pub use objective::{Kto, Objective, effective_size};
 pub use settings::{Finetune, Signal};
 
 /// What a finished run left.
@@ -51,5 +71,23 @@ pub struct Tuned {
 /// checkpoint stays), a leg that ended before the last step ([`FinetuneError::Unfinished`]: call again to go on), a full disk.
 pub fn finetune(settings: &Finetune) -> Result<Tuned, FinetuneError> {
     settings.check()?;
-    Err(FinetuneError::Settings { fault: "fine-tuning is not built yet".to_owned() })
+    export::refuse_occupied(&settings.out, None)?;
+    let pack = Pack::open(&settings.pack)?;
+    let data = data::Data::gather(settings, &pack)?;
+    let lineage = record::lineage(settings, &pack, &data);
+    export::refuse_occupied(&settings.out, Some(&lineage))?;
+    record::begin(settings, &pack, &data, &train::directory(settings))?;
+    let trained = train::train(settings, &pack, &data)?;
+    let exported = export::export(settings, &pack, &trained.trainer, lineage)?;
+    Ok(Tuned {
+        pack: settings.out.clone(),
+        version: exported.version,
+        parent: pack.version(),
+        steps: trained.trainer.steps(),
+        seconds: trained.trainer.seconds(),
+        data_sha256: data.sha256,
+        events: data.events.map(|(range, _)| range),
+        exports: exported.files,
+        rewards: trained.rewards,
+    })
 }

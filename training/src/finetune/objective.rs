@@ -55,3 +55,73 @@ impl Default for Kto {
         Self { sharpness: 5000.0, liked: 0.8, weights: [1.0, 1.0], window: 8 }
     }
 }
+
+/// What an objective makes of one row: m, w, λ and s · β_K of the loss.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Terms {
+    pub(super) mix: f32,
+    pub(super) weight: f32,
+    pub(super) kto_weight: f32,
+    pub(super) kto_slope: f32,
+}
+
+/// Plain denoising.
+pub(super) const DENOISE: Terms = Terms { mix: 1.0, weight: 1.0, kto_weight: 0.0, kto_slope: 0.0 };
+
+impl Objective {
+    /// Of a scored picture: r, and the mean of r over its prompt's pictures. Objectives of votes have no such rows.
+    pub(super) fn of_reward(&self, reward: f32, mean: f32) -> Terms {
+        match *self {
+            Self::RewardWeighted => Terms { weight: reward, ..DENOISE },
+            Self::Centred => Terms { weight: reward - mean, ..DENOISE },
+            Self::SignedTarget { bound } => Terms { mix: (2.0 * reward - 1.0) / bound, ..DENOISE },
+            Self::Kto(_) => Terms { weight: 0.0, ..DENOISE },
+        }
+    }
+
+    /// Whether the reference's prediction is part of the target.
+    pub(super) fn needs_reference(&self) -> bool {
+        matches!(self, Self::SignedTarget { .. } | Self::Kto(_))
+    }
+}
+
+impl Kto {
+    /// Of a vote.
+    pub(super) fn of_vote(&self, good: bool, weight: f32) -> Terms {
+        let (side, sign) = if good { (self.weights[0], 1.0) } else { (self.weights[1], -1.0) };
+        Terms { mix: 1.0, weight: 0.0, kto_weight: weight * side, kto_slope: sign * self.sharpness }
+    }
+}
+
+/// (Σ |w|)² / Σ w²: as many equally weighted rows would be as informative (Kish 1965). 0 where all weights are.
+pub fn effective_size(weights: impl IntoIterator<Item = f32>) -> f64 {
+    let (sum, squares) = weights.into_iter().fold((0.0, 0.0), |(sum, squares), weight| {
+        let weight = f64::from(weight.abs());
+        (sum + weight, squares + weight * weight)
+    });
+    if squares > 0.0 { sum * sum / squares } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewards_and_votes_become_terms() {
+        let weighted = |reward| Terms { weight: reward, ..DENOISE };
+        assert_eq!(Objective::RewardWeighted.of_reward(0.7, 0.2), weighted(0.7));
+        assert_eq!(Objective::Centred.of_reward(0.25, 0.75), weighted(-0.5));
+        let signed = Objective::SignedTarget { bound: 2.0 };
+        assert_eq!([1.0, 0.5, 0.0].map(|reward| signed.of_reward(reward, 0.0).mix), [0.5, 0.0, -0.5]);
+        let kto = Kto { sharpness: 10.0, weights: [1.0, 0.5], ..Kto::default() };
+        assert_eq!((kto.of_vote(true, 0.8).kto_weight, kto.of_vote(true, 0.8).kto_slope), (0.8, 10.0));
+        assert_eq!((kto.of_vote(false, 0.8).kto_weight, kto.of_vote(false, 0.8).kto_slope), (0.4, -10.0));
+    }
+
+    #[test]
+    fn the_effective_size_counts_equal_weights() {
+        assert_eq!(effective_size([0.5; 8]), 8.0);
+        assert_eq!(effective_size([1.0, -1.0, 0.0]), 2.0);
+        assert_eq!(effective_size([0.0; 3]), 0.0);
+    }
+}

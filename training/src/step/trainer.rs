@@ -195,10 +195,15 @@ impl Trainer {
         &self.parameters
     }
 
-    /// An output of the last run.
+    /// The low-rank corrections of a LoRA run, whose factors are the trained weights.
+    pub fn adapters(&self) -> &[Adapter] {
+        &self.adapters
+    }
+
+    /// An output of the last run, or a trained weight as it is now.
     ///
     /// # Panics
-    /// If the graph has no such f32 output.
+    /// If the graph has no such f32 value.
     pub fn output(&self, name: &str) -> &[f32] {
         self.session.buffer(name)
     }

@@ -43,12 +43,59 @@ pub(in super::super) struct Rows {
 }
 
 impl Rows {
-    /// Opens a file below `folder`.
+    /// Opens a file of votes below `folder`.
     pub(in super::super) fn open(folder: &Path, name: &str, limits: &DatasetLimits) -> Result<Self, DatasetError> {
+        Self::with_columns(folder, name, limits, &COLUMNS.each_ref().map(|column| column.name))
+    }
+
+    /// Opens a file below `folder` to read these columns and `image`, where they are there.
+    pub(in super::super) fn with_columns(
+        folder: &Path,
+        name: &str,
+        limits: &DatasetLimits,
+        columns: &[&str],
+    ) -> Result<Self, DatasetError> {
         let file = files::open(folder, name, u64::MAX).map_err(|reason| DatasetError::file(folder, reason))?;
         let path = folder.join(name);
-        let reader = guarded(|| reader(file, limits)).map_err(|reason| DatasetError::file(&path, reason))?;
+        let reader = guarded(|| reader(file, limits, columns)).map_err(|reason| DatasetError::file(&path, reason))?;
         Ok(Self { path, reader: Some(reader), batch: None, next: 0, row: 0 })
+    }
+
+    /// The next picture with its caption, which is the first of `columns` that is there.
+    pub(in super::super) fn next_captioned(
+        &mut self,
+        columns: &[&str],
+    ) -> Option<Result<(Place, String, Vec<u8>), DatasetError>> {
+        let read = self.next_with(|batch, index| {
+            let column = columns.iter().find(|name| batch.column_by_name(name).is_some());
+            let column = column.ok_or_else(|| format!("the file has none of the columns {}", columns.join(", ")))?;
+            let text = batch.column_by_name(column).map(|array| value(array, index)).transpose()?;
+            let Some(Value::String(text)) = text else { return Err(format!("{column} is no text")) };
+            let image = picture(batch, index)?.ok_or("the row has no picture's bytes")?;
+            Ok((text, image))
+        });
+        read.map(|read| read.map(|(place, (text, image))| (place, text, image)))
+    }
+
+    /// Reads the next row.
+    fn next_with<T>(
+        &mut self,
+        read: impl FnOnce(&RecordBatch, usize) -> Result<T, String>,
+    ) -> Option<Result<(Place, T), DatasetError>> {
+        match self.advance() {
+            Err(error) => return Some(Err(error)),
+            Ok(false) => return None,
+            Ok(true) => {}
+        }
+        let batch = self.batch.as_ref()?;
+        let index = self.next;
+        self.next += 1;
+        self.row += 1;
+        let place = Place { file: self.path.clone(), row: Some(self.row), unit: "row" };
+        Some(match guarded(|| read(batch, index)) {
+            Ok(found) => Ok((place, found)),
+            Err(reason) => Err(DatasetError::row(&place, reason)),
+        })
     }
 
     /// Takes up the next batch that has rows; `false` at the end.
@@ -73,21 +120,8 @@ impl Iterator for Rows {
     type Item = Result<(Place, Row, Option<Vec<u8>>), DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.advance() {
-            Err(error) => return Some(Err(error)),
-            Ok(false) => return None,
-            Ok(true) => {}
-        }
-        let batch = self.batch.as_ref()?;
-        let index = self.next;
-        self.next += 1;
-        self.row += 1;
-        let place = Place { file: self.path.clone(), row: Some(self.row), unit: "row" };
-        let read = guarded(|| Ok((row(batch, index)?, picture(batch, index)?)));
-        Some(match read {
-            Ok((row, image)) => Ok((place, row, image)),
-            Err(reason) => Err(DatasetError::row(&place, reason)),
-        })
+        let read = self.next_with(|batch, index| Ok((row(batch, index)?, picture(batch, index)?)));
+        read.map(|read| read.map(|(place, (row, image))| (place, row, image)))
     }
 }
 
@@ -100,7 +134,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(said(panic)))
 }
 
-fn reader(file: File, limits: &DatasetLimits) -> Result<ParquetRecordBatchReader, String> {
+fn reader(file: File, limits: &DatasetLimits, columns: &[&str]) -> Result<ParquetRecordBatchReader, String> {
     // Types as Parquet has them, not as the writer's memory had them: texts are texts, no views or dictionaries.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
@@ -112,7 +146,7 @@ fn reader(file: File, limits: &DatasetLimits) -> Result<ParquetRecordBatchReader
         }
     }
     compressions(builder.metadata().row_groups())?;
-    let known = |name: &str| name == "image" || COLUMNS.iter().any(|column| column.name == name);
+    let known = |name: &str| name == "image" || columns.contains(&name);
     let fields = builder.schema().fields().iter().enumerate();
     let wanted: Vec<_> = fields.filter(|(_, field)| known(field.name())).map(|(index, _)| index).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
@@ -122,8 +156,11 @@ fn reader(file: File, limits: &DatasetLimits) -> Result<ParquetRecordBatchReader
 /// Refuses compressions that this program does not read, before rows are asked for.
 fn compressions(groups: &[RowGroupMetaData]) -> Result<(), String> {
     let all = groups.iter().flat_map(RowGroupMetaData::columns).map(|column| column.compression());
-    match all.into_iter().find(|found| !matches!(found, Compression::UNCOMPRESSED | Compression::ZSTD(_))) {
-        Some(other) => Err(format!("is compressed with {other}; only zstd and no compression are read")),
+    match all
+        .into_iter()
+        .find(|found| !matches!(found, Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)))
+    {
+        Some(other) => Err(format!("is compressed with {other}; only zstd, Snappy and no compression are read")),
         None => Ok(()),
     }
 }

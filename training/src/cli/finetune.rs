@@ -1,0 +1,283 @@
+//! `plaudit-train finetune`.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{ValueEnum, builder::RangedU64ValueParser};
+use plaudit_training::{
+    finetune::{Finetune, FinetuneError, Kto, Objective, Signal, Tuned, finetune},
+    step::{Lora, Selection},
+};
+
+use super::minutes;
+
+/// What a leg that ended before the run's last step exits with.
+const UNFINISHED: u8 = 3;
+const SECONDS_AN_HOUR: f64 = 3600.0;
+const BYTES_A_MIB: u64 = 1 << 20;
+
+/// Tune a pack's denoiser on scored pictures and votes, and write a pack that can be published.
+///
+/// Run again, it goes on where it stopped. Exit codes: 0 the pack is there, 1 an error, 3 the leg (--minutes) ended before the last step.
+#[derive(clap::Args)]
+pub(crate) struct FinetuneArguments {
+    /// The pack that is tuned, and that the result is compared with while it is.
+    #[arg(long, value_name = "PACK_DIR", default_value = "onnx/packs/miniature")]
+    pack: PathBuf,
+    /// Voted pictures, as `collect` or `plaudit feedback export` writes them. The parts test and held_out are left to the gate.
+    #[arg(long, value_name = "DATASET")]
+    dataset: Option<PathBuf>,
+    /// More pictures with prompts, scored by the reward: a dataset, a directory of `collect --votes-per-image 0`, or captioned pictures.
+    /// May be given several times.
+    #[arg(long, value_name = "DIR")]
+    unlabelled: Vec<PathBuf>,
+    /// Captioned pictures to hold on to what the model knows, as `data import` writes them. Without them the anchor stands in.
+    #[arg(long, value_name = "DIR")]
+    pretraining: Option<PathBuf>,
+    /// The reward that scores, instead of the pack's own. KTO needs none.
+    #[arg(long, value_name = "REWARD_DIR")]
+    reward: Option<PathBuf>,
+    /// Where caches, checkpoints, curves, sheets and exports go.
+    #[arg(long, default_value = "data/finetune")]
+    data: PathBuf,
+    /// The tuned pack; must not be there yet.
+    #[arg(long, value_name = "PACK_DIR", default_value = "data/finetune/pack")]
+    out: PathBuf,
+    /// Its name; by default the parent's.
+    #[arg(long)]
+    name: Option<String>,
+    /// How rewards or votes become a loss.
+    #[arg(long, value_enum, default_value_t = Choice::RewardWeighted)]
+    objective: Choice,
+    /// The reward's calibrated probability, or what it was before calibration.
+    #[arg(long, value_enum, default_value_t = Signal::Calibrated)]
+    signal: Signal,
+    /// Weight of the pre-training pictures' mean error. The paper does not publish its own.
+    #[arg(long, default_value_t = 1.0)]
+    beta: f32,
+    /// Share of a batch that is pre-training pictures, where there are any.
+    #[arg(long, default_value_t = 0.5, value_parser = share)]
+    pretraining_share: f32,
+    /// How often a pre-training picture's prompt is left out.
+    #[arg(long, default_value_t = 0.1, value_parser = share)]
+    prompt_drop: f32,
+    /// Weight of the distance from the parent's predictions; by default 0 with pre-training pictures and 1 without.
+    #[arg(long)]
+    anchor: Option<f32>,
+    /// Guidance scale inside the loss, for rounds after the first; twice the work.
+    #[arg(long)]
+    guidance: Option<f32>,
+    /// The signed target's bound b: larger moves less.
+    #[arg(long, default_value_t = 1.0)]
+    bound: f32,
+    /// KTO's β. Errors are means over a latent's numbers.
+    #[arg(long, default_value_t = Kto::default().sharpness)]
+    kto_beta: f32,
+    /// Share of KTO's rows that are thumbs up.
+    #[arg(long, default_value_t = Kto::default().liked, value_parser = share)]
+    kto_liked: f32,
+    /// KTO's weight of thumbs up.
+    #[arg(long, default_value_t = 1.0)]
+    kto_up: f32,
+    /// KTO's weight of thumbs down.
+    #[arg(long, default_value_t = 1.0)]
+    kto_down: f32,
+    /// Batches that KTO's reference point is the mean of.
+    #[arg(long, default_value_t = Kto::default().window, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    kto_window: usize,
+    /// Which weights are trained.
+    #[arg(long, value_enum, default_value_t = Weights::All)]
+    selection: Weights,
+    /// Rank of LoRA.
+    #[arg(long, default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    lora_rank: usize,
+    /// Strength of LoRA, which is divided by the rank; by default the rank itself.
+    #[arg(long)]
+    lora_alpha: Option<f32>,
+    /// Updates in all.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: u64,
+    /// Rows of one run of the graph.
+    #[arg(long, default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    rows: usize,
+    /// Runs of the graph for one update.
+    #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    micro_batches: usize,
+    /// Highest learning rate.
+    #[arg(long, default_value_t = 1e-5)]
+    rate: f32,
+    /// Steps of warm-up.
+    #[arg(long, default_value_t = 20)]
+    warmup: u64,
+    /// AdamW's weight decay.
+    #[arg(long, default_value_t = 0.01)]
+    weight_decay: f32,
+    /// Decay of an average of the weights, which is then what is exported.
+    #[arg(long)]
+    average: Option<f32>,
+    /// The run stops where its noise error, averaged over 25 steps, is this many times what it was at the start.
+    #[arg(long, default_value_t = 2.0)]
+    divergence: f32,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint_every: u64,
+    /// Steps between sample sheets; 0 draws none.
+    #[arg(long, default_value_t = 100)]
+    sheet_every: u64,
+    /// A prompt of the sheets, instead of some of the training prompts; may be given several times.
+    #[arg(long)]
+    sheet_prompt: Vec<String>,
+    /// Minutes until the leg ends; the next run goes on. Without it it trains to its last step.
+    #[arg(long, value_parser = minutes)]
+    minutes: Option<Duration>,
+    /// Refuse a run that is estimated to take more hours.
+    #[arg(long, value_parser = hours)]
+    most_hours: Option<Duration>,
+    /// Memory that the run may take, in MiB, instead of what is free.
+    #[arg(long, value_name = "MIB")]
+    memory_limit: Option<u64>,
+    /// Start although memory or time do not suffice by the estimate.
+    #[arg(long)]
+    force: bool,
+    /// Seed of order, timesteps, noise and LoRA.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads; 0 means one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+/// The objectives by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    /// The paper's: each picture's error weighted by its reward.
+    RewardWeighted,
+    /// Weighted by how far the reward is above or below the mean of the prompt's pictures.
+    Centred,
+    /// Towards the noise or away from it, as far as the reward is from a half; bounded.
+    SignedTarget,
+    /// From thumbs up and down themselves, without a reward.
+    Kto,
+}
+
+/// Which weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weights {
+    /// Every weight.
+    All,
+    /// Attention blocks only.
+    Attention,
+    /// A low-rank correction, which is also written as a file of its own.
+    Lora,
+}
+
+impl FinetuneArguments {
+    /// Trains, says what was written and what to type next, and answers the exit code.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = self.settings();
+        match finetune(&settings) {
+            Ok(tuned) => {
+                println!("{}", tuned.version);
+                eprint!("{}", said(&settings, &tuned));
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(unfinished @ FinetuneError::Unfinished { .. }) => {
+                eprintln!("{unfinished}");
+                Ok(ExitCode::from(UNFINISHED))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn settings(&self) -> Finetune {
+        Finetune {
+            labelled: self.dataset.clone(),
+            unlabelled: self.unlabelled.clone(),
+            pretraining: self.pretraining.clone(),
+            reward: self.reward.clone(),
+            name: self.name.clone(),
+            objective: self.objective(),
+            signal: self.signal,
+            pretraining_weight: self.beta,
+            pretraining_share: self.pretraining_share,
+            prompt_drop: self.prompt_drop,
+            anchor: self.anchor,
+            guidance: self.guidance,
+            selection: self.selection(),
+            steps: self.steps,
+            rows: self.rows,
+            micro_batches: self.micro_batches,
+            rate: self.rate,
+            warmup: self.warmup,
+            weight_decay: self.weight_decay,
+            average: self.average,
+            divergence: self.divergence,
+            checkpoint_every: self.checkpoint_every,
+            sheet_every: self.sheet_every,
+            sheet_prompts: self.sheet_prompt.clone(),
+            leg: self.minutes,
+            most_time: self.most_hours,
+            memory_limit: self.memory_limit.map(|mib| mib * BYTES_A_MIB),
+            force: self.force,
+            seed: self.seed,
+            threads: self.threads,
+            ..Finetune::new(&self.pack, &self.data, &self.out)
+        }
+    }
+
+    fn objective(&self) -> Objective {
+        match self.objective {
+            Choice::RewardWeighted => Objective::RewardWeighted,
+            Choice::Centred => Objective::Centred,
+            Choice::SignedTarget => Objective::SignedTarget { bound: self.bound },
+            Choice::Kto => Objective::Kto(Kto {
+                sharpness: self.kto_beta,
+                liked: self.kto_liked,
+                weights: [self.kto_up, self.kto_down],
+                window: self.kto_window,
+            }),
+        }
+    }
+
+    fn selection(&self) -> Selection {
+        match self.selection {
+            Weights::All => Selection::All,
+            Weights::Attention => Selection::AttentionOnly,
+            Weights::Lora => {
+                let alpha = self.lora_alpha.unwrap_or(self.lora_rank as f32);
+                Selection::Lora(Lora { rank: self.lora_rank, alpha, seed: self.seed })
+            }
+        }
+    }
+}
+
+/// What was written, and what to type next.
+fn said(settings: &Finetune, tuned: &Tuned) -> String {
+    let (pack, data) = (tuned.pack.display(), settings.data.display());
+    let rewards = tuned.rewards.map_or_else(String::new, |(first, last)| {
+        format!("Mean reward on the sheet's prompts: {first:.3} before, {last:.3} after.\n")
+    });
+    let exports = tuned.exports.iter().map(|path| format!("  {}\n", path.display()));
+    format!(
+        "{steps} steps in {minutes:.1} minutes. {rewards}\
+         The tuned pack is {pack}; curves and sheets are in {data}/run; for other programs:\n{exports}\
+         Next, compare it with its parent, and publish it if it passes:\n  \
+         plaudit-train gate generator --champion {parent} --candidate {pack}\n  \
+         plaudit registry publish generator {pack} --evidence data/gate/generator/gate.json\n",
+        steps = tuned.steps,
+        minutes = tuned.seconds / 60.0,
+        exports = exports.collect::<String>(),
+        parent = settings.pack.display(),
+    )
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f32, String> {
+    super::collect::share(text).map(|number| number as f32)
+}
+
+/// A duration above zero, in hours.
+fn hours(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
+    let time = Duration::try_from_secs_f64(number * SECONDS_AN_HOUR).ok().filter(|time| !time.is_zero());
+    time.ok_or_else(|| "give a number of hours above 0, for example 12 or 0.5".to_owned())
+}

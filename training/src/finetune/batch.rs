@@ -1,0 +1,333 @@
+//! Batches: which rows, at which timesteps, under which noise. A batch is a function of the seed and its step's number, so a resumed run meets the same.
+
+use std::collections::HashMap;
+
+use super::{
+    Finetune, FinetuneError, Objective,
+    data::{Data, Picture},
+    deck::Deck,
+    graph::{ANCHOR, BASELINE, GUIDANCE, KTO_SLOPE, KTO_WEIGHT, MIX, NOISE, REFERENCE, Shape, WEIGHT},
+    objective::{DENOISE, Terms, effective_size},
+};
+use crate::{random::Random, step::Batch};
+
+/// diffusers' bounds on the posterior's log-variance.
+const LOG_VARIANCE: (f32, f32) = (-30.0, 20.0);
+
+/// The inputs of one run of the graph; lengths as the graph's documentation says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct MicroBatch {
+    pub(super) sample: Vec<f32>,
+    pub(super) timestep: Vec<f32>,
+    pub(super) text: Vec<f32>,
+    pub(super) noise: Vec<f32>,
+    pub(super) guidance: Option<Vec<f32>>,
+    /// Zeros until the reference has answered.
+    pub(super) reference: Vec<f32>,
+    pub(super) mix: Vec<f32>,
+    pub(super) weight: Vec<f32>,
+    pub(super) anchor: Vec<f32>,
+    pub(super) kto_weight: Vec<f32>,
+    pub(super) kto_slope: Vec<f32>,
+    pub(super) baseline: f32,
+}
+
+impl MicroBatch {
+    /// What a prediction is asked with.
+    pub(super) fn asked(&self, mut put: impl FnMut(&str, &[f32])) {
+        put("sample", &self.sample);
+        put("timestep", &self.timestep);
+        put("encoder_hidden_states", &self.text);
+        if let Some(guidance) = &self.guidance {
+            put(GUIDANCE, guidance);
+        }
+    }
+
+    /// Fills the step's inputs.
+    pub(super) fn fill(&self, batch: &mut Batch<'_>) {
+        self.asked(|name, values| batch.f32(name).copy_from_slice(values));
+        let rest = [
+            (NOISE, &self.noise),
+            (REFERENCE, &self.reference),
+            (MIX, &self.mix),
+            (WEIGHT, &self.weight),
+            (ANCHOR, &self.anchor),
+            (KTO_WEIGHT, &self.kto_weight),
+            (KTO_SLOPE, &self.kto_slope),
+        ];
+        rest.into_iter().for_each(|(name, values)| batch.f32(name).copy_from_slice(values));
+        batch.f32(BASELINE)[0] = self.baseline;
+    }
+}
+
+/// The rows of one update.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct GlobalBatch {
+    pub(super) micros: Vec<MicroBatch>,
+    /// Effective number of the rows that are no pre-training rows, by their weights.
+    pub(super) effective: f64,
+}
+
+impl GlobalBatch {
+    /// Mean of ‖ε_ref − ε‖² over all numbers.
+    pub(super) fn reference_error(&self) -> f32 {
+        let (mut sum, mut count) = (0.0, 0);
+        for micro in &self.micros {
+            sum += micro.reference.iter().zip(&micro.noise).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+            count += micro.noise.len();
+        }
+        (sum / count.max(1) as f64) as f32
+    }
+}
+
+/// Where batches come from.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    data: Data,
+    settings: Finetune,
+    shape: Shape,
+    /// √ᾱ and √(1 − ᾱ) of each timestep.
+    levels: Vec<(f32, f32)>,
+    /// What latents are multiplied by, after the shift was subtracted.
+    scaling: f32,
+    shift: f32,
+    /// Terms of each scored picture.
+    terms: Vec<Terms>,
+    model: Kind,
+    pretraining: Option<Deck>,
+    /// Rows of a batch from scored pictures or votes, and from the pre-training set.
+    counts: (usize, usize),
+}
+
+/// What the model's own rows are.
+#[derive(Debug, Clone)]
+enum Kind {
+    Pictures(Deck),
+    /// Numbers of votes.
+    Votes {
+        liked: Deck,
+        disliked: Deck,
+        liked_rows: usize,
+    },
+}
+
+/// A row before its noise.
+#[derive(Debug, Clone, Copy)]
+enum Pick {
+    /// Number of a scored picture.
+    Scored(usize),
+    /// Number of a vote.
+    Vote(usize),
+    /// Number of a pre-training picture.
+    Pretraining(usize),
+}
+
+impl Source {
+    /// `alphas` is ᾱ by timestep; `scaling` and `shift` are the pack's for latents.
+    pub(super) fn new(
+        settings: &Finetune,
+        data: Data,
+        shape: Shape,
+        alphas: &[f32],
+        (scaling, shift): (f64, f64),
+    ) -> Result<Self, FinetuneError> {
+        let means = prompt_means(&data);
+        let terms: Vec<Terms> = data
+            .scored
+            .iter()
+            .map(|picture| settings.objective.of_reward(picture.reward, means[&picture.prompt]))
+            .collect();
+        let counts = counts(settings, !data.pretraining.is_empty())?;
+        let model = Kind::of(settings, &data, &terms, counts.0)?;
+        let all = (0..data.pretraining.len()).collect();
+        let pretraining = (counts.1 > 0).then(|| Deck::new(all, "pre-training", settings.seed));
+        let levels = alphas.iter().map(|&alpha| (alpha.sqrt(), (1.0 - alpha).sqrt())).collect();
+        let (scaling, shift) = (scaling as f32, shift as f32);
+        Ok(Self { settings: settings.clone(), data, shape, levels, scaling, shift, terms, model, pretraining, counts })
+    }
+
+    /// What is learned from, in words and figures.
+    pub(super) fn summary(&self) -> String {
+        let effective = effective_size(self.terms.iter().map(|terms| terms.weight));
+        let model = match &self.model {
+            Kind::Pictures(deck) => format!("{} pictures, effective sample size {effective:.0}", deck.len()),
+            Kind::Votes { liked, disliked, .. } => format!("{} thumbs up and {} down", liked.len(), disliked.len()),
+        };
+        format!(
+            "{model}; {} pre-training pictures; {} + {} rows a batch",
+            self.data.pretraining.len(),
+            self.counts.0,
+            self.counts.1
+        )
+    }
+
+    /// The batch of a step, counted from 0.
+    pub(super) fn batch(&mut self, step: u64) -> Result<GlobalBatch, FinetuneError> {
+        let picks = self.picks(step);
+        let mut random = Random::stream(self.settings.seed, &format!("batch {step}"));
+        let own = picks.iter().filter(|pick| !matches!(pick, Pick::Pretraining(_))).map(|&pick| self.terms(pick));
+        let effective = effective_size(own.map(|terms| terms.weight + terms.kto_weight));
+        let micros = picks.chunks(self.shape.rows).map(|picks| self.micro(picks, &mut random));
+        Ok(GlobalBatch { micros: micros.collect::<Result<_, _>>()?, effective })
+    }
+
+    /// The model's own rows first, then the pre-training set's.
+    fn picks(&mut self, step: u64) -> Vec<Pick> {
+        let (own, pretraining) = self.counts;
+        let place = |rows: usize, row: usize| step * rows as u64 + row as u64;
+        let mut picks: Vec<Pick> = match &mut self.model {
+            Kind::Pictures(deck) => (0..own).map(|row| Pick::Scored(deck.at(place(own, row)))).collect(),
+            Kind::Votes { liked, disliked, liked_rows } => {
+                let (up, down) = (*liked_rows, own - *liked_rows);
+                let liked = (0..up).map(|row| Pick::Vote(liked.at(place(up, row)))).collect::<Vec<_>>();
+                let disliked = (0..down).map(|row| Pick::Vote(disliked.at(place(down, row))));
+                liked.into_iter().chain(disliked).collect()
+            }
+        };
+        if let Some(deck) = &mut self.pretraining {
+            picks.extend((0..pretraining).map(|row| Pick::Pretraining(deck.at(place(pretraining, row)))));
+        }
+        picks
+    }
+
+    fn terms(&self, pick: Pick) -> Terms {
+        match (pick, self.settings.objective) {
+            (Pick::Scored(number), _) => self.terms[number],
+            (Pick::Vote(number), Objective::Kto(kto)) => {
+                let vote = self.data.votes[number];
+                kto.of_vote(vote.good, vote.weight)
+            }
+            (Pick::Vote(_) | Pick::Pretraining(_), _) => DENOISE,
+        }
+    }
+
+    fn micro(&self, picks: &[Pick], random: &mut Random) -> Result<MicroBatch, FinetuneError> {
+        let (cells, words) = (self.shape.cells(), self.shape.words());
+        let mut micro = MicroBatch { reference: vec![0.0; picks.len() * cells], ..MicroBatch::default() };
+        let (mut empty, mut text, mut guidance) = (Vec::new(), Vec::with_capacity(picks.len() * words), Vec::new());
+        for &pick in picks {
+            let pretraining = matches!(pick, Pick::Pretraining(_));
+            let picture = match pick {
+                Pick::Scored(number) => &self.data.scored[number],
+                Pick::Vote(number) => &self.data.scored[self.data.votes[number].picture],
+                Pick::Pretraining(number) => &self.data.pretraining[number],
+            };
+            self.noised(picture, &mut micro, random)?;
+            let dropped = pretraining && random.chance(self.settings.prompt_drop);
+            let prompt = if dropped { self.data.empty } else { picture.prompt };
+            text.extend(self.features(prompt)?);
+            if self.shape.guided {
+                empty.extend(self.features(self.data.empty)?);
+                guidance.push(if pretraining { 1.0 } else { self.settings.guidance.unwrap_or(1.0) });
+            }
+            self.weigh(pick, &mut micro);
+        }
+        empty.extend(text);
+        micro.text = empty;
+        micro.guidance = self.shape.guided.then_some(guidance);
+        Ok(micro)
+    }
+
+    /// Appends x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε with x₀ drawn from the picture's posterior, and t and ε.
+    fn noised(&self, picture: &Picture, micro: &mut MicroBatch, random: &mut Random) -> Result<(), FinetuneError> {
+        let moments = self.data.cache.demand(&picture.latent)?;
+        let cells = self.shape.cells();
+        if moments.len() != 2 * cells {
+            let fault = format!("a latent has {} moments instead of {}; remove DATA/cache", moments.len(), 2 * cells);
+            return Err(FinetuneError::Settings { fault });
+        }
+        let timestep = random.below(self.levels.len());
+        let (signal, deviation) = self.levels[timestep];
+        let (mean, log_variance) = moments.split_at(cells);
+        let start: Vec<f32> = mean
+            .iter()
+            .zip(log_variance)
+            .map(|(mean, log_variance)| {
+                let spread = (0.5 * log_variance.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1)).exp();
+                (mean + spread * random.normal() - self.shift) * self.scaling
+            })
+            .collect();
+        for value in start {
+            let noise = random.normal();
+            micro.sample.push(signal * value + deviation * noise);
+            micro.noise.push(noise);
+        }
+        micro.timestep.push(timestep as f32);
+        Ok(())
+    }
+
+    fn features(&self, prompt: usize) -> Result<Vec<f32>, FinetuneError> {
+        self.data.cache.demand(&self.data.prompts[prompt].embedding)
+    }
+
+    /// Appends a row's terms, scaled so that the mean over all rows is the sum of both kinds' own means.
+    fn weigh(&self, pick: Pick, micro: &mut MicroBatch) {
+        let (own, pretraining) = self.counts;
+        let rows = (own + pretraining) as f32;
+        let Terms { mix, weight, kto_weight, kto_slope } = self.terms(pick);
+        let (weight, anchor) = match pick {
+            Pick::Pretraining(_) => (self.settings.pretraining_weight * rows / pretraining as f32, 0.0),
+            _ => (weight * rows / own as f32, self.settings.gamma() * rows / own as f32),
+        };
+        micro.mix.push(mix);
+        micro.weight.push(weight);
+        micro.anchor.push(anchor);
+        micro.kto_weight.push(kto_weight * rows / own as f32);
+        micro.kto_slope.push(kto_slope);
+    }
+}
+
+impl Kind {
+    fn of(settings: &Finetune, data: &Data, terms: &[Terms], rows: usize) -> Result<Self, FinetuneError> {
+        if let Objective::Kto(kto) = settings.objective {
+            let of = |good: bool, name| {
+                let numbers = (0..data.votes.len()).filter(|&number| data.votes[number].good == good);
+                Deck::new(numbers.filter(|&number| data.votes[number].weight > 0.0).collect(), name, settings.seed)
+            };
+            // Each batch has both kinds: a batch of one kind moves z₀ instead of the pictures.
+            let liked_rows = ((kto.liked * rows as f32).round() as usize).clamp(1, rows.saturating_sub(1).max(1));
+            return Ok(Self::Votes { liked: of(true, "liked"), disliked: of(false, "disliked"), liked_rows });
+        }
+        let useful = |number: &usize| terms[*number].weight != 0.0 || settings.gamma() > 0.0;
+        let cards: Vec<usize> = (0..terms.len()).filter(useful).collect();
+        if terms.iter().all(|terms| terms.weight == 0.0) {
+            let fault =
+                "every picture's weight is zero: with centred weights each prompt needs pictures of different reward"
+                    .into();
+            return Err(FinetuneError::Few {
+                fault,
+                remedy: "draw more pictures of each prompt, or take another --objective",
+            });
+        }
+        Ok(Self::Pictures(Deck::new(cards, "pictures", settings.seed)))
+    }
+}
+
+/// Rows of a batch that are the model's own, and the pre-training set's.
+fn counts(settings: &Finetune, pretraining: bool) -> Result<(usize, usize), FinetuneError> {
+    let rows = settings.batch();
+    let least = if matches!(settings.objective, Objective::Kto(_)) { 2 } else { 1 };
+    let wanted = (settings.pretraining_share * rows as f32).round() as usize;
+    let others = if pretraining && settings.pretraining_share > 0.0 {
+        wanted.clamp(1, rows.saturating_sub(least).max(1))
+    } else {
+        0
+    };
+    if rows < least + others {
+        let fault =
+            format!("a batch of {rows} rows is too small for this objective and a pre-training set; give more --rows");
+        return Err(FinetuneError::Settings { fault });
+    }
+    Ok((rows - others, others))
+}
+
+/// Mean reward of each prompt's pictures.
+fn prompt_means(data: &Data) -> HashMap<usize, f32> {
+    let mut sums: HashMap<usize, (f64, f64)> = HashMap::new();
+    for picture in &data.scored {
+        let (sum, count) = sums.entry(picture.prompt).or_default();
+        *sum += f64::from(picture.reward);
+        *count += 1.0;
+    }
+    sums.into_iter().map(|(prompt, (sum, count))| (prompt, (sum / count) as f32)).collect()
+}

@@ -1,0 +1,190 @@
+//! What is learned from: voted, scored and captioned pictures, each with what was computed from it once.
+
+mod encode;
+mod read;
+mod score;
+
+use std::collections::HashMap;
+
+use plaudit::pack::Pack;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Finetune, FinetuneError, Objective,
+    cache::{Cache, Key},
+};
+use crate::checkpoint::hex;
+
+pub(crate) use encode::{Encoders, fitted};
+pub(super) use score::Scorer;
+
+/// A picture that the pack was shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Picture {
+    /// SHA-256 of its file.
+    pub(super) sha256: String,
+    /// Number of its prompt.
+    pub(super) prompt: usize,
+    /// Its posterior's moments in the cache.
+    pub(super) latent: Key,
+    /// Its point of CLIP in the cache, where rewards are wanted.
+    pub(super) point: Option<Key>,
+    /// r, where rewards are wanted.
+    pub(super) reward: f32,
+}
+
+/// A vote on one of the scored pictures.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Vote {
+    pub(super) picture: usize,
+    pub(super) good: bool,
+    /// 0 to 1.
+    pub(super) weight: f32,
+}
+
+/// A prompt and its embedding in the cache.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Prompt {
+    pub(super) text: String,
+    pub(super) embedding: Key,
+}
+
+/// Everything, by number.
+#[derive(Debug, Clone)]
+pub(super) struct Data {
+    pub(super) cache: Cache,
+    pub(super) prompts: Vec<Prompt>,
+    /// Number of the empty prompt.
+    pub(super) empty: usize,
+    /// Labelled and unlabelled pictures: the paper's D_model.
+    pub(super) scored: Vec<Picture>,
+    pub(super) votes: Vec<Vote>,
+    pub(super) pretraining: Vec<Picture>,
+    /// First and last event, and the digest of the rows, of the labelled set.
+    pub(super) events: Option<((i64, i64), String)>,
+    /// Version of the reward that scored, where one did.
+    pub(super) reward: Option<String>,
+    /// SHA-256 over prompts, pictures, votes and rewards, in order.
+    pub(super) sha256: String,
+}
+
+impl Data {
+    /// Reads all sets, computes what the cache lacks, and scores.
+    pub(super) fn gather(settings: &Finetune, pack: &Pack) -> Result<Self, FinetuneError> {
+        let cache = Cache::open(&settings.data.join("cache"))?;
+        let rewarded = !matches!(settings.objective, Objective::Kto(_));
+        let mut gatherer = Gatherer::open(settings, pack, cache, rewarded)?;
+        if let Some(folder) = &settings.labelled {
+            gatherer.labelled(folder)?;
+        }
+        for folder in &settings.unlabelled {
+            gatherer.unlabelled(folder)?;
+        }
+        if let Some(folder) = &settings.pretraining {
+            gatherer.pretraining(folder)?;
+        }
+        let mut data = gatherer.finish();
+        if rewarded {
+            score::score(settings, pack, &mut data)?;
+        }
+        data.sha256 = data.digest();
+        data.require(settings)?;
+        Ok(data)
+    }
+
+    fn digest(&self) -> String {
+        let mut hasher = Sha256::new();
+        for picture in self.scored.iter().chain(&self.pretraining) {
+            let prompt = &self.prompts[picture.prompt].text;
+            hasher.update(format!("{} {:?} {}\n", picture.sha256, prompt, picture.reward.to_bits()));
+        }
+        self.votes.iter().for_each(|vote| hasher.update(format!("{vote:?}\n")));
+        hex(&hasher.finalize())
+    }
+
+    /// Whether the objective has something to go by.
+    fn require(&self, settings: &Finetune) -> Result<(), FinetuneError> {
+        let few = |fault: String, remedy| Err(FinetuneError::Few { fault, remedy });
+        if settings.pretraining.is_some() && self.pretraining.is_empty() {
+            return few(
+                "the pre-training set has no pictures".into(),
+                "import some with `plaudit-train data import`, or leave it out",
+            );
+        }
+        if let Objective::Kto(_) = settings.objective {
+            let liked = self.votes.iter().filter(|vote| vote.good && vote.weight > 0.0).count();
+            let disliked = self.votes.iter().filter(|vote| !vote.good && vote.weight > 0.0).count();
+            return match (liked, disliked) {
+                (1.., 1..) => Ok(()),
+                _ => few(
+                    format!("KTO needs thumbs of both kinds, and there are {liked} up and {disliked} down"),
+                    "collect more votes, or take another --objective",
+                ),
+            };
+        }
+        if self.scored.is_empty() {
+            return few(
+                "there is no picture to learn from".into(),
+                "give a --dataset with the parts train, validation or calibration, or --unlabelled",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Gives numbers to prompts and pictures while sets are read.
+struct Gatherer {
+    encoders: Encoders,
+    rewarded: bool,
+    numbers: HashMap<String, usize>,
+    data: Data,
+}
+
+impl Gatherer {
+    fn open(settings: &Finetune, pack: &Pack, cache: Cache, rewarded: bool) -> Result<Self, FinetuneError> {
+        let encoders = Encoders::open(settings, pack, cache.clone(), rewarded)?;
+        let data = Data {
+            cache,
+            prompts: Vec::new(),
+            empty: 0,
+            scored: Vec::new(),
+            votes: Vec::new(),
+            pretraining: Vec::new(),
+            events: None,
+            reward: None,
+            sha256: String::new(),
+        };
+        let mut gatherer = Self { encoders, rewarded, numbers: HashMap::new(), data };
+        gatherer.data.empty = gatherer.prompt("")?;
+        Ok(gatherer)
+    }
+
+    fn prompt(&mut self, text: &str) -> Result<usize, FinetuneError> {
+        if let Some(&number) = self.numbers.get(text) {
+            return Ok(number);
+        }
+        let embedding = self.encoders.prompt(text)?;
+        let number = self.data.prompts.len();
+        self.data.prompts.push(Prompt { text: text.to_owned(), embedding });
+        self.numbers.insert(text.to_owned(), number);
+        Ok(number)
+    }
+
+    /// A picture's numbers, computed where the cache lacks them.
+    fn picture(
+        &mut self,
+        sha256: String,
+        bytes: &[u8],
+        prompt: &str,
+        rewarded: bool,
+    ) -> Result<Picture, FinetuneError> {
+        let prompt = self.prompt(prompt)?;
+        let (latent, point) = self.encoders.picture(&sha256, bytes, rewarded)?;
+        Ok(Picture { sha256, prompt, latent, point, reward: 1.0 })
+    }
+
+    fn finish(self) -> Data {
+        self.encoders.done();
+        self.data
+    }
+}

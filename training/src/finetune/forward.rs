@@ -1,0 +1,54 @@
+//! Predictions without a gradient: the frozen reference's, and those of the weights of the moment.
+
+use plaudit::runtime::{BoundSession, Session, SessionSettings};
+use plaudit_onnx::Model;
+
+use super::{
+    FinetuneError,
+    batch::MicroBatch,
+    graph::{self, PREDICTION, Shape},
+};
+use crate::step::{Lora, Parameter, Trainer};
+
+/// A forward-only session of a step's size.
+#[derive(Debug)]
+pub(super) struct Forward {
+    session: BoundSession,
+    /// Weights that are copied from the trainer before a batch; none for the reference.
+    followed: Vec<String>,
+}
+
+impl Forward {
+    /// The parent's weights, frozen. For LoRA these are the trained graph's own with the adapters off.
+    pub(super) fn reference(unet: &Model, shape: &Shape, settings: &SessionSettings) -> Result<Self, FinetuneError> {
+        let session = Session::from_model(&graph::forward_graph(unet, shape)?, settings)?;
+        Ok(Self { session: BoundSession::new(session)?, followed: Vec::new() })
+    }
+
+    /// The weights that `parameters` are trained into.
+    pub(super) fn current(
+        unet: &Model,
+        shape: &Shape,
+        lora: Option<Lora>,
+        parameters: &[Parameter],
+        settings: &SessionSettings,
+    ) -> Result<Self, FinetuneError> {
+        let session = Session::from_model(&graph::current_graph(unet, shape, lora, parameters)?, settings)?;
+        let followed = parameters.iter().map(|parameter| parameter.name.clone()).collect();
+        Ok(Self { session: BoundSession::new(session)?, followed })
+    }
+
+    /// Takes over the trainer's weights.
+    pub(super) fn follow(&mut self, trainer: &Trainer) {
+        for name in &self.followed {
+            self.session.buffer_mut::<f32>(name).copy_from_slice(trainer.output(name));
+        }
+    }
+
+    /// `[n, c, h, w]`.
+    pub(super) fn predict(&mut self, micro: &MicroBatch) -> Result<&[f32], FinetuneError> {
+        micro.asked(|name, values| self.session.buffer_mut::<f32>(name).copy_from_slice(values));
+        self.session.run()?;
+        Ok(self.session.buffer(PREDICTION))
+    }
+}

@@ -1,0 +1,278 @@
+//! The loop.
+
+use std::{path::PathBuf, thread::available_parallelism, time::Instant};
+
+use plaudit::{
+    pack::{Component, Pack},
+    pipeline::schedule::{Prediction, SchedulerConfig},
+    runtime::SessionSettings,
+};
+use plaudit_onnx::Model;
+
+use super::{
+    Finetune, FinetuneError, Objective,
+    batch::{GlobalBatch, MicroBatch, Source},
+    data::Data,
+    estimate::{self, Memory},
+    forward::Forward,
+    graph::{ANCHOR_ERROR, Shape, objective_graph},
+    kto::{self, Window},
+    look::Looks,
+    watch::{REFERENCE_ERROR, Watch},
+};
+use crate::{
+    optim::{AdamWSettings, Schedule},
+    pretrain::feed::Feed,
+    progress::{Run, RunSettings},
+    report::Line,
+    step::{Selection, StepError, StepReport, TrainGraph, Trainer, TrainerSettings, Which},
+};
+
+/// The last rate, as a share of the highest.
+const FLOOR: f32 = 0.1;
+/// Weights in bytes up to which micro-batches run side by side, as the engine's lanes do.
+const SMALL_WEIGHTS: u64 = 64 << 20;
+/// Effective rows of a batch in `metrics.jsonl`.
+const EFFECTIVE: &str = "effective_rows";
+
+/// A run's end.
+pub(super) struct Trained {
+    pub(super) trainer: Trainer,
+    pub(super) rewards: Option<(f64, f64)>,
+}
+
+/// The weights that leave a run.
+pub(super) fn which(settings: &Finetune) -> Which {
+    if settings.average.is_some() { Which::Average } else { Which::Current }
+}
+
+/// Where a run's files are.
+pub(super) fn directory(settings: &Finetune) -> PathBuf {
+    settings.data.join("run")
+}
+
+/// Trains from wherever the run stands to its last step.
+pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Trained, FinetuneError> {
+    let began = Instant::now();
+    let directory = directory(settings);
+    let unet = unet(settings, pack)?;
+    let shape = shape(settings, pack, data)?;
+    let source = source(settings, pack, data, shape)?;
+    tracing::info!("{}", source.summary());
+    let mut trainer = trainer(settings, pack, unet, &shape)?;
+    let mut bench = Bench::open(settings, unet, &shape, &trainer)?;
+    let mut run = Run::open(run_settings(settings), &mut trainer)?;
+    let lines = kto::lines(&directory)?;
+    bench.resume(settings, &lines);
+    if !run.is_done(&trainer) {
+        bench.admit(settings, source.clone(), &mut trainer)?;
+    }
+    let mut watch = Watch::of(settings.divergence, &lines);
+    let mut looks = Looks::open(settings, pack, unet, data, &directory, trainer.steps())?;
+    looks.look(&trainer)?;
+    let feed = feed(source, trainer.steps());
+    while !run.is_done(&trainer) {
+        if settings.leg.is_some_and(|leg| began.elapsed() >= leg) {
+            run.finish(&trainer)?;
+            return Err(FinetuneError::Unfinished { step: trainer.steps(), steps: settings.steps });
+        }
+        let mut batch = feed.next()?;
+        let facts = bench.prepare(&mut batch, &trainer)?;
+        let stepped = trainer.step(|micro| batch.micros[micro.micro].fill(micro));
+        let mut report = match stepped {
+            Ok(report) => report,
+            Err(error) => return Err(astray(settings, run, &watch, error)?),
+        };
+        report.extra.extend(facts);
+        bench.prune(&mut report.extra);
+        // Before the record: a checkpoint of weights that went astray would take the place of a good one.
+        if let Some(reason) = watch.see(&line(&report)) {
+            return Err(diverged(settings, run, &watch, report.step, reason)?);
+        }
+        run.record(&trainer, &report)?;
+        looks.look(&trainer)?;
+    }
+    run.finish(&trainer)?;
+    Ok(Trained { rewards: looks.rewards(), trainer })
+}
+
+/// A step's figures as the metrics have them.
+fn line(report: &StepReport) -> Line {
+    let StepReport { step, loss, grad_norm, learning_rate, ref extra, .. } = *report;
+    Line { step, loss, grad_norm, learning_rate, extra: extra.clone() }
+}
+
+/// A step that failed, as the run's end.
+fn astray(settings: &Finetune, run: Run, watch: &Watch, error: StepError) -> Result<FinetuneError, FinetuneError> {
+    match error {
+        StepError::Diverged { step, loss, grad_norm } => {
+            diverged(settings, run, watch, step, format!("loss {loss}, gradient norm {grad_norm}"))
+        }
+        other => Ok(other.into()),
+    }
+}
+
+fn diverged(
+    settings: &Finetune,
+    run: Run,
+    watch: &Watch,
+    step: u64,
+    reason: String,
+) -> Result<FinetuneError, FinetuneError> {
+    let kept = run.give_up(watch.good())?;
+    Ok(FinetuneError::Diverged { step, reason, kept, directory: directory(settings) })
+}
+
+fn feed(mut source: Source, first: u64) -> Feed<Result<GlobalBatch, FinetuneError>> {
+    Feed::start(first, move |step| source.batch(step))
+}
+
+fn run_settings(settings: &Finetune) -> RunSettings {
+    RunSettings {
+        checkpoint_every: settings.checkpoint_every,
+        show: settings.show,
+        ..RunSettings::new(directory(settings), "fine-tuning", settings.steps)
+    }
+}
+
+fn unet<'a>(settings: &Finetune, pack: &'a Pack) -> Result<&'a Model, FinetuneError> {
+    let unfit = || FinetuneError::Unfit { pack: settings.pack.clone(), fault: "it has no unet".into() };
+    pack.model(Component::Unet).ok_or_else(unfit)
+}
+
+fn shape(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Shape, FinetuneError> {
+    let side = pack.size() / pack.pixels_per_cell().max(1);
+    let tokens = plaudit::pipeline::tokenize::Tokenizer::open(&pack.tokenizer())?.length();
+    let words = data.cache.demand(&data.prompts[data.empty].embedding)?.len();
+    Ok(Shape {
+        rows: settings.rows,
+        latent: [pack.channels(), side, side],
+        features: [tokens, words / tokens.max(1)],
+        guided: settings.guidance.is_some(),
+    })
+}
+
+fn source(settings: &Finetune, pack: &Pack, data: &Data, shape: Shape) -> Result<Source, FinetuneError> {
+    let process = SchedulerConfig::from_json(pack.scheduler())?.forward_process()?;
+    if process.prediction != Prediction::Epsilon {
+        let fault =
+            "its denoiser does not predict the noise (prediction_type epsilon), which these objectives are made for"
+                .into();
+        return Err(FinetuneError::Unfit { pack: settings.pack.clone(), fault });
+    }
+    Source::new(settings, data.clone(), shape, &process.alphas, (pack.scaling_factor(), pack.shift_factor()))
+}
+
+fn trainer(settings: &Finetune, pack: &Pack, unet: &Model, shape: &Shape) -> Result<Trainer, FinetuneError> {
+    let graph = TrainGraph::build(objective_graph(unet, shape)?, &settings.selection, &Default::default())?;
+    let threads = threads(settings);
+    let small = estimate::weights(unet) <= SMALL_WEIGHTS;
+    let lanes = if small { threads.min(settings.micro_batches) } else { 1 };
+    let sheets =
+        if settings.sheet_every > 0 { pack.components().map(|(_, model)| estimate::weights(model)).sum() } else { 0 };
+    let forwards = usize::from(wants_reference(settings)) + usize::from(kto(settings).is_some());
+    Memory::of(settings, &graph, lanes, forwards, sheets).admit(settings)?;
+    let trainer = TrainerSettings {
+        optimiser: AdamWSettings {
+            weight_decay: settings.weight_decay,
+            average: settings.average,
+            ..AdamWSettings::default()
+        },
+        micro_batches: settings.micro_batches,
+        lanes,
+        seed: settings.seed,
+        ..TrainerSettings::new(Schedule {
+            peak: settings.rate,
+            floor: settings.rate * FLOOR,
+            warmup: settings.warmup,
+            total: settings.steps.max(settings.warmup + 1),
+        })
+    };
+    Ok(Trainer::new(graph, &sessions(threads / lanes), trainer)?)
+}
+
+fn threads(settings: &Finetune) -> usize {
+    if settings.threads == 0 { available_parallelism().map_or(1, usize::from) } else { settings.threads }
+}
+
+/// Runs take hours beside other work: threads that wait must not burn the cores.
+fn sessions(threads: usize) -> SessionSettings {
+    SessionSettings {
+        threads,
+        spinning: false,
+        memory_pattern: false,
+        flush_denormals: true,
+        ..SessionSettings::default()
+    }
+}
+
+fn wants_reference(settings: &Finetune) -> bool {
+    settings.gamma() > 0.0 || settings.objective.needs_reference()
+}
+
+fn kto(settings: &Finetune) -> Option<super::Kto> {
+    match settings.objective {
+        Objective::Kto(kto) => Some(kto),
+        _ => None,
+    }
+}
+
+/// What completes a batch before its step: the reference's predictions, and KTO's z₀.
+struct Bench {
+    reference: Option<Forward>,
+    current: Option<Forward>,
+    window: Option<Window>,
+}
+
+impl Bench {
+    fn open(settings: &Finetune, unet: &Model, shape: &Shape, trainer: &Trainer) -> Result<Self, FinetuneError> {
+        let sessions = sessions(threads(settings));
+        let lora = match settings.selection {
+            Selection::Lora(lora) => Some(lora),
+            _ => None,
+        };
+        let reference = wants_reference(settings).then(|| Forward::reference(unet, shape, &sessions)).transpose()?;
+        let current = kto(settings).map(|_| Forward::current(unet, shape, lora, trainer.parameters(), &sessions));
+        Ok(Self { reference, current: current.transpose()?, window: None })
+    }
+
+    fn resume(&mut self, settings: &Finetune, lines: &[Line]) {
+        self.window = kto(settings).map(|kto| Window::of(&kto, lines));
+    }
+
+    fn prepare(&mut self, batch: &mut GlobalBatch, trainer: &Trainer) -> Result<Vec<(String, f32)>, FinetuneError> {
+        let mut facts = vec![(EFFECTIVE.to_owned(), batch.effective as f32)];
+        if let Some(reference) = &mut self.reference {
+            for micro in &mut batch.micros {
+                let predicted = reference.predict(micro)?.to_vec();
+                micro.reference = predicted;
+            }
+            facts.push((REFERENCE_ERROR.to_owned(), batch.reference_error()));
+        }
+        if let (Some(current), Some(window)) = (&mut self.current, &mut self.window) {
+            current.follow(trainer);
+            let found = window.apply(batch, current)?;
+            facts.extend(found.map(|(name, value)| (name.to_owned(), value)));
+        }
+        Ok(facts)
+    }
+
+    /// Without a reference the distance from it is no figure.
+    fn prune(&self, extra: &mut indexmap::IndexMap<String, f32>) {
+        if self.reference.is_none() {
+            extra.shift_remove(ANCHOR_ERROR);
+        }
+    }
+
+    /// Measures a step that moves nothing, and compares the time of the whole run with what is allowed.
+    fn admit(&mut self, settings: &Finetune, mut source: Source, trainer: &mut Trainer) -> Result<(), FinetuneError> {
+        let mut batch = source.batch(trainer.steps())?;
+        let window = self.window.clone();
+        let began = Instant::now();
+        self.prepare(&mut batch, trainer)?;
+        let micros: &[MicroBatch] = &batch.micros;
+        trainer.evaluate(|micro| micros[micro.micro].fill(micro))?;
+        self.window = window;
+        estimate::admit_time(settings, trainer.steps(), began.elapsed().as_secs_f64())
+    }
+}

@@ -1,0 +1,245 @@
+//! Runs: they repeat, go on after a kill, learn, stop when they go astray, and are refused before they start where they cannot be.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use plaudit::feedback::dataset::Format;
+use plaudit_training::{
+    finetune::{Finetune, FinetuneError, Kto, Objective, finetune},
+    step::{Lora, Selection},
+};
+
+use crate::harness::{captioned, column, dataset, metrics, settings, tuned, weights};
+
+/// Names the worker's folder; only set in its process.
+const FOLDER: &str = "PLAUDIT_TEST_FINETUNE";
+/// A worker that has not got to its kill by then hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is killed and repeated: votes, pre-training, an average, a window, attention only.
+fn everything(folder: &Path, name: &str) -> Finetune {
+    Finetune {
+        labelled: Some(folder.join("dataset")),
+        pretraining: Some(folder.join("captioned")),
+        objective: Objective::Kto(Kto { sharpness: 50.0, window: 3, ..Kto::default() }),
+        anchor: Some(0.5),
+        average: Some(0.5),
+        selection: Selection::AttentionOnly,
+        micro_batches: 3,
+        steps: 7,
+        ..settings(folder, name)
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_packs_and_others_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    dataset(folder.path(), 5, Format::JsonLines);
+    let of = |name: &str, seed: u64| Finetune {
+        labelled: Some(folder.path().join("dataset")),
+        objective: Objective::SignedTarget { bound: 1.0 },
+        seed,
+        steps: 2,
+        ..settings(folder.path(), name)
+    };
+    let one = tuned(&of("one", 1));
+    let again = tuned(&of("again", 1));
+    assert_eq!(one.version, again.version);
+    assert!(weights(&one.pack) == weights(&again.pack), "bit for bit");
+    let other = tuned(&of("other", 2));
+    assert_ne!(one.version, other.version);
+    // Called once more, a finished run answers what it made.
+    assert_eq!(tuned(&of("one", 1)).version, one.version);
+    let changed = Finetune { anchor: Some(3.0), ..of("one", 1) };
+    let error = finetune(&changed).expect_err("another run's place");
+    assert!(matches!(error, FinetuneError::There { .. } | FinetuneError::Begun { .. }), "{error}");
+}
+
+/// Not a test: the process that the test below kills.
+#[test]
+#[ignore = "the worker of the test below"]
+fn worker() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        tuned(&everything(Path::new(&folder), "killed"));
+    }
+}
+
+fn start(folder: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().expect("this test's own file"));
+    command.args(["--exact", "runs::worker", "--ignored"]).env(FOLDER, folder);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker")
+}
+
+fn lines(settings: &Finetune) -> usize {
+    fs::read(settings.data.join("run/metrics.jsonl")).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count())
+}
+
+#[test]
+fn killed_in_the_middle_a_run_ends_as_one_never_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    dataset(folder.path(), 5, Format::JsonLines);
+    captioned(folder.path(), 3, |_| {});
+    let whole = everything(folder.path(), "whole");
+    let expected = tuned(&whole);
+    let killed = everything(folder.path(), "killed");
+    for target in [3, 5] {
+        let (mut worker, began) = (start(folder.path()), Instant::now());
+        while lines(&killed) < target {
+            assert!(began.elapsed() < PATIENCE, "the worker hangs at line {}", lines(&killed));
+            assert!(worker.try_wait().expect("a state").is_none(), "the worker ended before line {target}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        worker.kill().expect("SIGKILL");
+        worker.wait().expect("an end");
+    }
+    let found = tuned(&killed);
+    assert_eq!(metrics(&whole), metrics(&killed));
+    assert!(weights(&expected.pack) == weights(&found.pack), "the same weights");
+    assert_eq!(expected.version, found.version);
+    assert!(column(&whole, "kto_baseline").iter().all(|&baseline| baseline >= 0.0));
+    assert!(column(&whole, "kto_gain")[0].abs() < 1e-4, "the model is its own reference at the start");
+    let anchor = column(&whole, "anchor_error");
+    assert!(anchor[0] < 1e-9 && anchor[6] > anchor[0], "{anchor:?}");
+}
+
+#[test]
+fn a_batch_may_be_divided_in_any_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let votes = dataset(folder.path(), 5, Format::JsonLines);
+    let of = |rows: usize, micro_batches: usize| {
+        let name = format!("{rows}x{micro_batches}");
+        let kto = Kto { sharpness: 50.0, window: 2, ..Kto::default() };
+        let run = Finetune {
+            labelled: Some(votes.clone()),
+            objective: Objective::Kto(kto),
+            rate: 1e-3,
+            rows,
+            micro_batches,
+            steps: 3,
+            ..settings(folder.path(), &name)
+        };
+        tuned(&run);
+        ["loss", "kto_gain", "kto_baseline", "anchor_error"].map(|name| column(&run, name)).concat()
+    };
+    let whole = of(4, 1);
+    assert!(whole[4].abs() > 1e-4, "the weights have moved: {whole:?}");
+    for (rows, micro_batches) in [(2, 2), (1, 4)] {
+        let divided = of(rows, micro_batches);
+        let close = |(one, other): (&f64, &f64)| (one - other).abs() < 1e-3 * one.abs().max(1e-3);
+        assert!(whole.iter().zip(&divided).all(close), "{rows} × {micro_batches}: {divided:?} instead of {whole:?}");
+    }
+}
+
+#[test]
+fn guided_votes_through_lora_begin_where_the_reference_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Finetune {
+        labelled: Some(dataset(folder.path(), 5, Format::JsonLines)),
+        objective: Objective::Kto(Kto::default()),
+        selection: Selection::Lora(Lora { rank: 2, alpha: 2.0, seed: 0 }),
+        guidance: Some(5.0),
+        steps: 2,
+        ..settings(folder.path(), "guided")
+    };
+    tuned(&run);
+    let (gain, anchor) = (column(&run, "kto_gain"), column(&run, "anchor_error"));
+    assert!(gain[0].abs() < 1e-4 && anchor[0] < 1e-8, "{gain:?} {anchor:?}");
+    assert!(anchor[1] > anchor[0]);
+    assert_eq!(column(&run, "reference_error").len(), 2);
+}
+
+#[test]
+fn a_legs_end_is_no_error_of_the_run_and_the_next_leg_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = captioned(folder.path(), 4, |_| {});
+    let whole = Finetune { unlabelled: vec![pictures], steps: 2, ..settings(folder.path(), "legs") };
+    let leg = Finetune { leg: Some(Duration::ZERO), ..whole.clone() };
+    assert!(matches!(finetune(&leg), Err(FinetuneError::Unfinished { step: 0, steps: 2 })));
+    assert_eq!(tuned(&whole).steps, 2);
+}
+
+#[test]
+fn it_learns_what_it_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    // Pictures that no prompt ever meant, so that there is something to learn in a few steps.
+    let pictures = captioned(folder.path(), 2, |picture| image::imageops::invert(picture));
+    let run = Finetune {
+        unlabelled: vec![pictures],
+        anchor: Some(0.0),
+        steps: 40,
+        rows: 4,
+        rate: 2e-3,
+        sheet_every: 40,
+        sheet_prompts: vec!["a red star".into()],
+        ..settings(folder.path(), "learns")
+    };
+    let done = tuned(&run);
+    let errors = column(&run, "noise_error");
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let (first, last) = (mean(&errors[..10]), mean(&errors[30..]));
+    println!("noise error {first:.4} → {last:.4}, {:.2} s a step", done.seconds / done.steps as f64);
+    assert!(last < 0.8 * first, "{first} → {last}");
+    for file in ["curve.svg", "rewards.svg", "looks.jsonl", "sheets/step-000000.png", "sheets/step-000040.png"] {
+        assert!(run.data.join("run").join(file).is_file(), "{file}");
+    }
+    assert!(done.rewards.is_some());
+}
+
+#[test]
+fn a_run_that_goes_astray_keeps_its_last_good_checkpoint_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = captioned(folder.path(), 4, |_| {});
+    let run = Finetune { unlabelled: vec![pictures], steps: 60, ..settings(folder.path(), "astray") };
+    let (lost, infinite) = (Finetune { rate: 3.0, ..run.clone() }, Finetune { rate: 1e25, ..run.clone() });
+    let error = finetune(&infinite).expect_err("no pack").to_string();
+    assert!(error.contains("diverged at step 2") && error.contains("begins anew"), "{error}");
+    let error = finetune(&lost).expect_err("no pack");
+    assert!(matches!(error, FinetuneError::Diverged { kept: None, .. }), "{error}");
+    // From a run that was good for a while.
+    tuned(&Finetune { steps: 8, out: folder.path().join("short"), ..run });
+    let error = finetune(&lost).expect_err("no pack");
+    assert!(matches!(error, FinetuneError::Diverged { kept: Some(8), .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("of step 8, is kept") && text.contains("--rate"), "{text}");
+    assert!(!lost.out.exists());
+}
+
+#[test]
+fn too_little_memory_or_time_is_refused_with_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = captioned(folder.path(), 4, |_| {});
+    let fits = Finetune { unlabelled: vec![pictures], steps: 100_000, ..settings(folder.path(), "large") };
+    let small = Finetune { memory_limit: Some(50 << 20), ..fits.clone() };
+    let error = finetune(&small).expect_err("no memory").to_string();
+    assert!(error.contains("and 50 MiB are free") && error.contains("--force"), "{error}");
+    let short = Finetune { most_time: Some(Duration::from_secs(60)), ..fits };
+    let error = finetune(&short).expect_err("no time").to_string();
+    assert!(error.contains("100000 steps would take about") && error.contains("--force"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_learned_from_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = captioned(folder.path(), 2, |_| {});
+    let base = settings(folder.path(), "named");
+    let cases = [
+        (base.clone(), "give --dataset or --unlabelled"),
+        (Finetune { unlabelled: vec![pictures.clone()], rows: 0, ..base.clone() }, "rows"),
+        (
+            Finetune { unlabelled: vec![pictures.clone()], objective: Objective::Kto(Kto::default()), ..base.clone() },
+            "votes",
+        ),
+        (
+            Finetune { unlabelled: vec![pictures], objective: Objective::Centred, anchor: Some(0.0), ..base },
+            "more pictures of each prompt",
+        ),
+    ];
+    for (settings, part) in cases {
+        let error = finetune(&settings).expect_err(part).to_string();
+        assert!(error.contains(part), "{error}");
+    }
+}
