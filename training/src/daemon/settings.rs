@@ -149,6 +149,10 @@ pub struct Learning {
     /// Weight of staying near the champion's predictions; by default 0 with base data, 1 without
     #[arg(long, env = "PLAUDIT_TRAIN_ANCHOR")]
     pub anchor: Option<f32>,
+    /// Guidance scale that is in the loss from the second round of a base on, whose pictures were learned from guided ones; twice the
+    /// work. By default none
+    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_GUIDANCE")]
+    pub tune_guidance: Option<f32>,
     /// Seed of splits and runs. It stays the same from round to round: which prompts are measured on follows from it
     #[arg(long, env = "PLAUDIT_TRAIN_SEED", default_value_t = 0)]
     pub seed: u64,

@@ -48,6 +48,7 @@ impl Step<'_> {
             reward: self.reward_folder(),
             objective: learning.objective.objective(),
             anchor: learning.anchor,
+            guidance: learning.tune_guidance.filter(|_| self.round.generator != self.round.base),
             steps: learning.tune_steps,
             rows: learning.tune_rows,
             rate: learning.tune_rate,
