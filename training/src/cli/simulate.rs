@@ -190,6 +190,7 @@ impl Simulate {
             },
             soundness: Soundness { min_votes: 100, ..usual.soundness.clone() },
             learning: Learning {
+                keep_reward: true,
                 reward_steps: self.reward_steps,
                 tune_steps: self.tune_steps,
                 tune_rate: self.tune_rate,

@@ -128,6 +128,10 @@ pub struct Learning {
     /// Learn a reward and leave the generator as it is
     #[arg(long, env = "PLAUDIT_TRAIN_REWARDS_ONLY")]
     pub rewards_only: bool,
+    /// Where the gate refuses the new reward, tune the generator by the champion's instead of ending the round; not with kto, which
+    /// learns from the votes themselves
+    #[arg(long, env = "PLAUDIT_TRAIN_KEEP_REWARD")]
+    pub keep_reward: bool,
     /// Steps of the reward at most; it stops earlier where held-out votes stop gaining
     #[arg(long, env = "PLAUDIT_TRAIN_REWARD_STEPS", default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..))]
     pub reward_steps: u64,

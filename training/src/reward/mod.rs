@@ -74,6 +74,9 @@ pub struct Training {
     pub seeds: u64,
     /// Whether the ablations are trained too.
     pub ablations: bool,
+    /// Whether raters are held out as prompts are, where rows name no part. It leaves out the votes whose rater and prompt fall into
+    /// different parts, more than half of them; what it tells is how the reward does on raters that it never met.
+    pub deal_raters: bool,
     /// Threads of the runtime; 0 means one for each core.
     pub threads: usize,
 }
@@ -98,6 +101,7 @@ impl Default for Training {
             seed: 0,
             seeds: 3,
             ablations: true,
+            deal_raters: true,
             threads: 0,
         }
     }
@@ -111,7 +115,7 @@ pub fn reward(training: &Training) -> Result<String, RewardError> {
     export::refuse_occupied(&training.out)?;
     let pack = Pack::open(&training.pack)?;
     let data = Data::read(&training.dataset)?;
-    let split = Split::of(&data, training.seed)?;
+    let split = Split::of(&data, training.seed, training.deal_raters)?;
     split.require_votes(&data)?;
     let embedded = Embedded::of(training, &data, &split, &pack)?;
     let bench = Bench { data: &data, split: &split, embedded: &embedded, threads: training.threads };

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use plaudit::{
-    domain::Kind,
+    domain::{Kind, VersionId},
     pack::Pack,
     round::{RoundOutcome, RoundStage},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Next, Step, blocking, quiet};
 use crate::{
     daemon::{
-        DaemonError, Release,
+        DaemonError, Release, TuneObjective,
         crash::{CrashPoint, pass},
         sets,
     },
@@ -48,6 +48,8 @@ impl Step<'_> {
             seed: learning.seed,
             seeds: 1,
             ablations: false,
+            // Votes are few; that raters are strangers is not what the gate asks.
+            deal_raters: false,
             threads: learning.threads,
             ..Training::default()
         }
@@ -75,7 +77,24 @@ impl Step<'_> {
         };
         let evidence = blocking(move || gate::reward(&gate)).await?;
         pass(CrashPoint::RewardJudged);
-        Ok(self.judged(&evidence, "reward_gate", RoundStage::RewardRelease))
+        let next = self.judged(&evidence, "reward_gate", RoundStage::RewardRelease);
+        Ok(match next {
+            Next::Over(RoundOutcome::Refused, said, facts) if self.keeps_reward() => self.kept(champion, &said, facts),
+            next => next,
+        })
+    }
+
+    /// Whether the generator may be tuned by the champion's reward where the new one is refused.
+    fn keeps_reward(&self) -> bool {
+        let learning = &self.daemon.settings.learning;
+        // KTO learns from the votes themselves, and they did not make a reward that passed.
+        learning.keep_reward && !learning.rewards_only && learning.objective != TuneObjective::Kto
+    }
+
+    fn kept(&self, champion: &VersionId, said: &str, mut facts: Value) -> Next {
+        tracing::info!(round = self.round.sequence, "{said}; the champion's reward is kept");
+        facts["reward"] = json!({"version": champion, "promoted": false, "kept": true});
+        Next::Stage(RoundStage::Tune, facts)
     }
 
     pub(super) async fn release_reward(&self) -> Result<Next, DaemonError> {
