@@ -78,6 +78,11 @@ fn push(
     writer.push(row, bytes).expect("a row");
 }
 
+/// A prompt's part follows from its meaning: golden votes are about prompts that nothing learned from.
+fn part(asked: &Scene) -> Part {
+    Part::at(Random::stream(0, &asked.prompt()).unit())
+}
+
 /// Drawn scenes, every other one of something near to what was asked for. Only votes of the part that is learned from are poisoned.
 fn dataset(place: &Path, prompts: usize, seed: u64, attack: Option<Attack>, only: Option<Part>) {
     let mut random = Random::stream(seed, "pictures");
@@ -85,8 +90,13 @@ fn dataset(place: &Path, prompts: usize, seed: u64, attack: Option<Attack>, only
     let mut writer = Writer::create(place, Format::JsonLines, Card::default()).expect("a writer");
     let seen: Vec<Object> = Object::seen().collect();
     for prompt in 0..prompts {
-        let asked = Scene::sample(Category::ALL[prompt % Category::ALL.len()], &seen, &mut random);
-        let part = only.unwrap_or_else(|| Part::at((prompt as f64 + 0.5) / prompts as f64));
+        let category = Category::ALL[prompt % Category::ALL.len()];
+        let mut asked = Scene::sample(category, &seen, &mut random);
+        while only.is_some_and(|only| part(&asked) != only) {
+            // A category may have no prompt of the part.
+            asked = Scene::sample(Category::Composition, &seen, &mut random);
+        }
+        let part = part(&asked);
         for picture in 0..PICTURES {
             let truth = picture % 2 == 0;
             let shown = if truth { asked } else { asked.some_contrasts(1, &mut random)[0].1 };
