@@ -54,17 +54,8 @@ fn bundled() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature")
 }
 
-fn push(
-    writer: &mut Writer,
-    at: (usize, usize),
-    asked: &Scene,
-    bytes: &[u8],
-    rater: String,
-    up: bool,
-    part: Part,
-    truth: bool,
-) {
-    let row = Row {
+fn row(at: (usize, usize), asked: &Scene, rater: String, up: bool, part: Part, truth: bool) -> Row {
+    Row {
         image_id: format!("{}-{}", at.0, at.1),
         rater,
         rating: Some(if up { Rating::Up } else { Rating::Down }),
@@ -74,8 +65,7 @@ fn push(
         category: Some(asked.category().word().into()),
         truth: Some(truth),
         ..Row::default()
-    };
-    writer.push(row, bytes).expect("a row");
+    }
 }
 
 /// A prompt's part follows from its meaning: golden votes are about prompts that nothing learned from.
@@ -110,14 +100,15 @@ fn dataset(place: &Path, prompts: usize, seed: u64, attack: Option<Attack>, only
                 let hostile = part == Part::Train
                     && matches!(attack, Some(Attack::Flipped(share)) if (rater as f64) < share * RATERS as f64);
                 let name = format!("{} {rater}", part.crew().word());
-                push(&mut writer, at, &asked, bytes, name, truth != (errs != hostile), part, truth);
+                let up = truth != (errs != hostile);
+                writer.push(row(at, &asked, name, up, part, truth), bytes).expect("a row");
             }
             if let Some(Attack::Sybil(share)) = attack
                 && part == Part::Train
                 && minds.unit() < VOTES as f64 * share / (1.0 - share)
             {
                 let name = format!("stranger {prompt} {picture}");
-                push(&mut writer, at, &asked, bytes, name, !truth, part, truth);
+                writer.push(row(at, &asked, name, !truth, part, truth), bytes).expect("a row");
             }
         }
     }
