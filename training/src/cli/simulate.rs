@@ -103,7 +103,8 @@ pub(crate) struct Simulate {
     /// Prompts of the generators' gate
     #[arg(long, default_value_t = 60, value_parser = RangedU64ValueParser::<usize>::new().range(6..))]
     gate_prompts: usize,
-    /// Refuse what a gate cannot decide. By default that passes: a round of a simulation has few votes and prompts, and the report judge is the proof
+    /// Refuse what a gate cannot decide. By default that passes where every figure itself lies within its bound: a round of a simulation has
+    /// few votes and prompts, and the report judge is the proof
     #[arg(long)]
     strict: bool,
     /// Minutes until this run ends; the next one goes on

@@ -184,7 +184,7 @@ pub struct Passing {
     /// Steps of a picture of the gate
     #[arg(long, env = "PLAUDIT_TRAIN_GATE_STEPS", default_value_t = 20, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub gate_steps: usize,
-    /// Let pass what a gate could not decide: some interval reaches across its bound, none lies beyond
+    /// Let pass what a gate could not decide, where every figure itself lies within its bound and only intervals reach across
     #[arg(long, env = "PLAUDIT_TRAIN_ACCEPT_INCONCLUSIVE")]
     pub accept_inconclusive: bool,
     /// What becomes of a generator that passed
