@@ -7,7 +7,7 @@ train=target/release/plaudit-train
 case "${1:-full}" in
   quick)
     exec "$train" simulate -o "${OUT:-runs/experiment-quick}" --objectives reward-weighted --hostile 0 --rounds 1 --prompts 90 \
-      --trial-prompts 20 --protocol-prompts 40 --tune-steps 60 --reward-steps 600 --gate-prompts 20 \
+      --trial-prompts 20 --protocol-prompts 30 --protocol-pictures 1 --tune-steps 60 --reward-steps 600 --gate-prompts 20 \
       --server-flags=--trial-min-votes=40 --server-flags=--trial-alpha=0.2
     ;;
   full)
