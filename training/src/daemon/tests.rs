@@ -99,3 +99,49 @@ async fn a_round_whose_champion_or_files_are_gone_is_given_up() -> anyhow::Resul
     assert_eq!(daemon.store.round().await?, None);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_and_metrics_answer_on_a_listener_of_their_own() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut settings = fixture::settings(folder.path());
+    settings.listen = "127.0.0.1:0".parse()?;
+    let daemon = Daemon::open(settings).await?;
+    let address = daemon.listen()?;
+    let get = async |path: &str| -> anyhow::Result<(u16, String)> {
+        let answer = reqwest::get(format!("http://{address}{path}")).await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    };
+    assert_eq!(get("/health/live").await?.0, 200);
+    assert_eq!(get("/health/ready").await?.0, 503, "it has not looked yet");
+    let done = daemon.once().await?;
+    assert!(matches!(&done, Done::Nothing(why) if why.starts_with("0 new votes")), "{done}");
+    assert_eq!(get("/health/ready").await?.0, 200);
+    let (_, text) = get("/metrics").await?;
+    for line in [
+        "plaudit_train_looks_total{result=\"nothing\"} 1",
+        "plaudit_train_lease_held 0",
+        "plaudit_train_votes_waiting 0",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    Ok(())
+}
+
+/// docs/daemon.md says what `/metrics` exports: no more, no less.
+#[test]
+fn the_document_names_every_metric() -> anyhow::Result<()> {
+    const TABLE: &str = include_str!("../../../docs/daemon.md");
+    let metrics = Metrics::new()?;
+    metrics.looks.with_label_values(&["nothing"]).inc();
+    metrics.refusals.with_label_values(&["gold"]).inc();
+    metrics.stage.with_label_values(&["tune"]).set(1.0);
+    metrics.stage_seconds.with_label_values(&["tune"]).observe(1.0);
+    let text = metrics.text();
+    let exported: std::collections::BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let rows = TABLE.lines().filter_map(|line| line.strip_prefix("| `plaudit_train_"));
+    let named: Vec<String> =
+        rows.map(|row| format!("plaudit_train_{}", row.split('`').next().unwrap_or_default())).collect();
+    assert_eq!(exported, named.iter().map(String::as_str).collect());
+    Ok(())
+}
