@@ -129,17 +129,19 @@ fn a_program_that_is_not_there_is_named() {
 #[test]
 fn a_single_look_says_by_its_exit_code_what_came_of_it() {
     let data = tempfile::tempdir().expect("a folder");
-    let once = |arguments: &[&str]| {
+    let once = |data: &Path, arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plaudit-train"));
-        command.args(["run", "--once", "--data"]).arg(data.path()).args(arguments);
+        command.args(["run", "--once", "--data"]).arg(data).args(arguments);
         let ended = command.output().expect("it ends");
         let said = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
         (ended.status.code(), said.into_owned())
     };
-    let (code, said) = once(&[]);
+    let (code, said) = once(data.path(), &[]);
     assert!(code == Some(3) && said.contains("nothing to do: 0 new votes of 500"), "{code:?} {said}");
-    let (code, said) = once(&["--new-votes", "0"]);
+    let (code, said) = once(data.path(), &["--new-votes", "0"]);
     assert!(code == Some(3) && said.contains("no generator is champion yet"), "{code:?} {said}");
-    let (code, said) = once(&["--store-database", "postgres://nobody@127.0.0.1:1/none"]);
-    assert!(code == Some(2) && said.contains("cannot connect"), "{code:?} {said}");
+    let file = data.path().join("a file");
+    fs::write(&file, "").expect("written");
+    let (code, said) = once(&file, &[]);
+    assert!(code == Some(2) && said.contains("choose another directory"), "{code:?} {said}");
 }
