@@ -1,9 +1,9 @@
 # `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup run draw test clients browser slow lint bench promises fixtures deny dist
+.PHONY: help setup run draw test clients browser slow lint bench promises fixtures deny dist experiment experiment-quick
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: ## Fetch ONNX Runtime into .ort/ (once)
 	@bash scripts/setup.sh
@@ -49,6 +49,12 @@ promises: setup ## What the server promises under overload, abuse and restarts, 
 	@cargo build --release --quiet
 	@bash scripts/clients.sh --install
 	@.venv-clients/bin/python benches/promises/run.py
+
+experiment: setup ## The loop proved by simulated raters (docs/simulate.md); resumable, MINUTES=120 ends a leg; at most 12 hours in all
+	@bash scripts/experiment.sh full
+
+experiment-quick: setup ## The same at a small size, in about 15 minutes
+	@bash scripts/experiment.sh quick
 
 fixtures: ## Make the fixtures under tests/golden anew (needs Python with requirements-dev.txt)
 	@bash tests/golden/regenerate.sh

@@ -31,6 +31,7 @@ use crate::{
     settings::{ServerSettings, Settings},
     store::Store,
     swap::{self, Start, Swapper},
+    trainer::Trainer,
     trial::Trials,
 };
 
@@ -89,6 +90,7 @@ pub struct Application {
     state: web::Data<State>,
     server: Server,
     address: SocketAddr,
+    trainer: Option<Trainer>,
 }
 
 impl std::fmt::Debug for Starting {
@@ -154,7 +156,9 @@ impl Starting {
         meanwhile.stop(true).await;
         let (state, address) = (web::Data::new(state?), listener.local_addr()?);
         let server = serve(state.clone(), listener)?;
-        Ok(Application { state, server, address })
+        let trains = state.settings.training.with_training;
+        let trainer = trains.then(|| Trainer::start(&state.settings)).transpose()?;
+        Ok(Application { state, server, address, trainer })
     }
 }
 
@@ -221,7 +225,10 @@ impl Application {
             () = stop => false,
             () = breakdown(&self.state.engine) => true,
         };
+        let trainer = self.trainer;
+        let ending = tokio::task::spawn_blocking(move || drop(trainer));
         drain(&self.state, &handle).await;
+        ending.await?;
         forgetting.abort();
         reviewing.abort();
         serving.await??;

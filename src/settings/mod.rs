@@ -11,6 +11,7 @@ mod limits;
 mod log;
 mod server;
 mod table;
+mod training;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -21,6 +22,7 @@ pub use file::{DEFAULT_FILE, FileError, FileSettings};
 pub use limits::LimitSettings;
 pub use log::{LogFormat, LogSettings};
 pub use server::ServerSettings;
+pub use training::TrainingSettings;
 
 use crate::{
     engine::EngineSettings, feedback::FeedbackSettings, jobs::JobSettings, registry::RegistrySettings,
@@ -55,6 +57,8 @@ pub struct Settings {
     pub trial: TrialSettings,
     #[command(flatten)]
     pub feedback: FeedbackSettings,
+    #[command(flatten)]
+    pub training: TrainingSettings,
     #[command(flatten)]
     pub log: LogSettings,
 }

@@ -20,6 +20,7 @@ mod images;
 mod jobs;
 mod keys;
 mod lock;
+mod rounds;
 mod secrets;
 mod servers;
 mod settings;

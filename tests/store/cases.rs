@@ -1,7 +1,10 @@
 //! What is true of every store.
 
-pub(crate) use super::versions::promotions_are_a_serial_order;
 use super::*;
+pub(crate) use super::{
+    rounds::{one_process_holds_the_lease_of_training, rounds_follow_each_other_and_strangers_write_nothing},
+    versions::promotions_are_a_serial_order,
+};
 
 pub(crate) async fn everything_survives_a_restart(place: Place) -> Result<()> {
     let content = Bytes::from_static(b"a picture");

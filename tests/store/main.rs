@@ -3,6 +3,7 @@
 
 mod cases;
 mod local;
+mod rounds;
 #[path = "../common/servers.rs"]
 mod servers;
 mod shared;
@@ -177,4 +178,6 @@ cases! {
     a_job_of_the_start_before_is_taken_over_once,
     votes_count_once_and_keep_their_pictures,
     promotions_are_a_serial_order,
+    one_process_holds_the_lease_of_training,
+    rounds_follow_each_other_and_strangers_write_nothing,
 }

@@ -3,6 +3,7 @@
 pub mod autodiff;
 pub mod checkpoint;
 pub mod collect;
+pub mod daemon;
 pub mod finetune;
 pub mod gate;
 pub mod init;
@@ -16,4 +17,5 @@ pub mod progress;
 pub mod random;
 pub mod report;
 pub mod reward;
+pub mod simulate;
 pub mod step;

@@ -30,6 +30,8 @@ enum Command {
     /// Train one of the two judges that are not the rater.
     Judge(cli::judge::Judge),
     Reward(cli::reward::Reward),
+    Run(Box<cli::run::Run>),
+    Simulate(Box<cli::simulate::Simulate>),
 }
 
 #[derive(clap::Args)]
@@ -97,6 +99,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Finetune(chosen) => return chosen.run(),
         Command::Gate(chosen) => return Ok(chosen.run()),
         Command::Judge(chosen) => chosen.train()?,
+        Command::Run(chosen) => return Ok(chosen.run()),
+        Command::Simulate(chosen) => return Ok(chosen.run()),
         Command::Reward(chosen) => println!("{}", reward(&chosen.training())?),
     }
     Ok(ExitCode::SUCCESS)

@@ -81,6 +81,7 @@ fn training(folder: &Path, name: &str) -> Training {
         seed: 0,
         seeds: 1,
         ablations: false,
+        deal_raters: true,
         threads: 1,
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod finetune;
 pub(crate) mod gate;
 pub(crate) mod judge;
 pub(crate) mod reward;
+pub(crate) mod run;
+pub(crate) mod simulate;
 
 const SECONDS_A_MINUTE: f64 = 60.0;
 

@@ -97,6 +97,7 @@ impl Reward {
             seed: self.seed,
             seeds: self.seeds,
             ablations: self.ablations,
+            deal_raters: true,
             threads: self.threads,
         }
     }

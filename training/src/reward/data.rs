@@ -153,7 +153,7 @@ impl Builder {
 }
 
 /// What equal prompts have in common: the grammar's own words where it knows the text, else the words without case and ends.
-fn meaning(text: &str) -> String {
+pub(super) fn meaning(text: &str) -> String {
     let words = || text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
     text.parse::<Scene>().map_or_else(|_| words().trim_end_matches(['.', '!']).to_owned(), |scene| scene.prompt())
 }

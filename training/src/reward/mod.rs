@@ -37,6 +37,7 @@ use data::Data;
 use embed::Embedded;
 use fit::Bench;
 use split::Split;
+pub(crate) use split::part_of;
 
 /// What to learn from, how, and where it goes.
 #[derive(Debug, Clone)]
@@ -73,8 +74,37 @@ pub struct Training {
     pub seeds: u64,
     /// Whether the ablations are trained too.
     pub ablations: bool,
+    /// Whether raters are held out as prompts are, where rows name no part. It leaves out the votes whose rater and prompt fall into
+    /// different parts, more than half of them; what it tells is how the reward does on raters that it never met.
+    pub deal_raters: bool,
     /// Threads of the runtime; 0 means one for each core.
     pub threads: usize,
+}
+
+impl Default for Training {
+    /// The recipe of `plaudit-train reward`; pack, dataset and places are still to be named.
+    fn default() -> Self {
+        Self {
+            pack: PathBuf::new(),
+            dataset: PathBuf::new(),
+            data: PathBuf::new(),
+            out: PathBuf::new(),
+            name: "miniature-reward".to_owned(),
+            hidden: 0,
+            product: false,
+            objective: Objective { batch: 128, prompts: 10, auxiliary: 0.5, temperature: 2.0 },
+            steps: 3000,
+            rate: 2e-4,
+            weight_decay: 0.1,
+            look_every: 20,
+            patience: 25,
+            seed: 0,
+            seeds: 3,
+            ablations: true,
+            deal_raters: true,
+            threads: 0,
+        }
+    }
 }
 
 /// Trains, calibrates, measures, and writes the reward pack; returns its version.
@@ -85,7 +115,7 @@ pub fn reward(training: &Training) -> Result<String, RewardError> {
     export::refuse_occupied(&training.out)?;
     let pack = Pack::open(&training.pack)?;
     let data = Data::read(&training.dataset)?;
-    let split = Split::of(&data, training.seed)?;
+    let split = Split::of(&data, training.seed, training.deal_raters)?;
     split.require_votes(&data)?;
     let embedded = Embedded::of(training, &data, &split, &pack)?;
     let bench = Bench { data: &data, split: &split, embedded: &embedded, threads: training.threads };

@@ -6,7 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{RewardError, data::Data};
+use super::{
+    RewardError,
+    data::{Data, meaning},
+};
 use crate::{collect::Part, miniature::grammar::Scene, random::Random};
 
 /// Raters from which on they are dealt too.
@@ -23,9 +26,9 @@ pub(super) struct Split {
 }
 
 impl Split {
-    pub(super) fn of(data: &Data, seed: u64) -> Result<Self, RewardError> {
+    pub(super) fn of(data: &Data, seed: u64, deal_raters: bool) -> Result<Self, RewardError> {
         let given = data.votes.iter().all(|vote| vote.part.is_some());
-        let (parts, by_rater) = if given { (given_parts(data), true) } else { dealt_parts(data, seed) };
+        let (parts, by_rater) = if given { (given_parts(data), true) } else { dealt_parts(data, seed, deal_raters) };
         let mut split = Self { parts: BTreeMap::new(), by_rater, left_out: 0 };
         for (vote, part) in parts.into_iter().enumerate() {
             match part {
@@ -94,16 +97,12 @@ fn given_parts(data: &Data) -> Vec<Option<Part>> {
     data.votes.iter().map(|vote| vote.part).collect()
 }
 
-fn dealt_parts(data: &Data, seed: u64) -> (Vec<Option<Part>>, bool) {
-    let meaning = |meaning: &String| {
-        let held = meaning.parse::<Scene>().is_ok_and(|scene| scene.object.is_held_out());
-        if held { Part::HeldOut } else { Part::at(place(seed, "prompt", meaning)) }
-    };
-    let meanings: Vec<Part> = data.meanings.iter().map(meaning).collect();
+fn dealt_parts(data: &Data, seed: u64, deal_raters: bool) -> (Vec<Option<Part>>, bool) {
+    let meanings: Vec<Part> = data.meanings.iter().map(|meaning| part_of_meaning(meaning, seed)).collect();
     let mut names: Vec<&str> =
         data.votes.iter().map(|vote| vote.rater.as_str()).collect::<BTreeSet<_>>().into_iter().collect();
     names.sort_by(|one, other| place(seed, "rater", one).total_cmp(&place(seed, "rater", other)));
-    let by_rater = names.len() >= RATERS;
+    let by_rater = deal_raters && names.len() >= RATERS;
     let dealt = |(at, name): (usize, &&str)| ((*name).to_owned(), Part::at((at as f64 + 0.5) / names.len() as f64));
     let raters: HashMap<String, Part> = names.iter().enumerate().map(dealt).collect();
     let part = |vote: &super::data::Vote| {
@@ -111,6 +110,16 @@ fn dealt_parts(data: &Data, seed: u64) -> (Vec<Option<Part>>, bool) {
         (!by_rater || raters[&vote.rater] == part.crew()).then_some(part)
     };
     (data.votes.iter().map(part).collect(), by_rater)
+}
+
+/// The part that votes on a prompt are dealt to. It follows from the prompt's meaning and the seed alone: the same in every dataset.
+pub(crate) fn part_of(prompt: &str, seed: u64) -> Part {
+    part_of_meaning(&meaning(prompt), seed)
+}
+
+fn part_of_meaning(meaning: &str, seed: u64) -> Part {
+    let held = meaning.parse::<Scene>().is_ok_and(|scene| scene.object.is_held_out());
+    if held { Part::HeldOut } else { Part::at(place(seed, "prompt", meaning)) }
 }
 
 /// A place in [0, 1) that depends on seed and name alone.
@@ -145,7 +154,7 @@ mod tests {
     #[test]
     fn dealt_parts_share_no_prompt_and_no_rater() {
         let data = data(30, |_, _| None);
-        let split = Split::of(&data, 0).expect("no leak");
+        let split = Split::of(&data, 0, true).expect("no leak");
         assert!(split.by_rater && split.left_out > 0);
         let raters = |part| split.votes(part).iter().map(|&vote| &data.votes[vote].rater).collect::<BTreeSet<_>>();
         let prompts = |part| {
@@ -163,17 +172,19 @@ mod tests {
     #[test]
     fn few_raters_are_not_dealt() {
         let data = data(3, |_, _| None);
-        let split = Split::of(&data, 0).expect("no leak");
+        let split = Split::of(&data, 0, true).expect("no leak");
         assert!(!split.by_rater && split.left_out == 0);
+        let split = Split::of(&self::data(30, |_, _| None), 0, false).expect("no leak");
+        assert!(!split.by_rater && split.left_out == 0, "nor where nobody asks for it");
     }
 
     #[test]
     fn parts_that_leak_are_refused_by_name() {
         let by_prompt = |prompt: usize, _| Some(if prompt < 100 { Part::Train } else { Part::Test });
-        let error = Split::of(&data(30, by_prompt), 0).expect_err("raters in two parts").to_string();
+        let error = Split::of(&data(30, by_prompt), 0, true).expect_err("raters in two parts").to_string();
         assert!(error.contains("rater"), "{error}");
         let by_rater = |_, rater: usize| Some(if rater < 15 { Part::Train } else { Part::Test });
-        let error = Split::of(&data(30, by_rater), 0).expect_err("prompts in two parts").to_string();
+        let error = Split::of(&data(30, by_rater), 0, true).expect_err("prompts in two parts").to_string();
         assert!(error.contains("prompt `prompt 0`"), "{error}");
     }
 }

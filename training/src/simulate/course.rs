@@ -1,0 +1,404 @@
+//! One leg: rounds of asking, voting, learning and swapping, each step resumable.
+
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use plaudit::{
+    domain::Kind,
+    registry::{Registry, RegistrySettings},
+    round::RoundRecord,
+    store::{ExportScope, Store},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Client, Leg, Population, RaterKind, RoundFacts, Server, Shares, Shown, SimulateError, Simulation, is_over,
+    leg::{Planned, TrialFacts},
+    locate,
+};
+use crate::{
+    collect::{Ask, Prompts, prompts},
+    daemon::{Daemon, DaemonSettings},
+    miniature::{
+        grammar::Scene,
+        rate::{Vote, judge, observe},
+    },
+    random::Random,
+};
+
+/// Until reviews of raters have seen the last votes: two of the servers' intervals, and some.
+const SETTLE: Duration = Duration::from_secs(3);
+/// Longer than a server takes to load a version on a busy machine.
+const SWAP_PATIENCE: Duration = Duration::from_secs(300);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Seeds of prompts of different rounds lie this far apart, those of trials beyond.
+const ROUND_SEEDS: u64 = 1_000;
+const TRIAL_SEEDS: u64 = 500;
+/// Rounds that are looked back at.
+const ROUNDS: usize = 1000;
+
+/// What was asked once, and what raters said of it; a line of `votes-N.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Asked {
+    prompt: String,
+    version: String,
+    /// Pictures, and right ones.
+    drawn: [u64; 2],
+    votes: Vec<Cast>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Cast {
+    image: String,
+    rater: String,
+    kind: RaterKind,
+    vote: Vote,
+    truth: bool,
+}
+
+struct Course<'a> {
+    simulation: &'a Simulation,
+    folder: PathBuf,
+    population: Population,
+    daemon: DaemonSettings,
+    store: Store,
+    registry: Registry,
+    client: Client,
+    /// Ends with the course.
+    _server: Option<Server>,
+}
+
+/// Does what is left of a leg's rounds; whether all are done.
+pub(super) async fn run(
+    simulation: &Simulation,
+    planned: &Planned,
+    until: Option<Instant>,
+) -> Result<bool, SimulateError> {
+    let mut leg = planned.read(&simulation.out)?;
+    if leg.rounds.len() >= planned.rounds {
+        return Ok(true);
+    }
+    if simulation.votes > simulation.raters {
+        return Err(SimulateError::Raters { raters: simulation.raters, votes: simulation.votes });
+    }
+    let course = Course::open(simulation, planned).await?;
+    let done = course.rounds(planned, &mut leg, until).await;
+    course.store.close().await;
+    done
+}
+
+impl<'a> Course<'a> {
+    async fn open(simulation: &'a Simulation, planned: &Planned) -> Result<Self, SimulateError> {
+        let folder = planned.folder(&simulation.out);
+        let data = simulation.running.as_ref().map_or_else(|| folder.join("data"), |running| running.data.clone());
+        let (client, server) = match &simulation.running {
+            Some(running) => (Client::new(&running.url, &running.key), None),
+            None => {
+                let program = locate(simulation.program.as_deref())?;
+                let server = Server::start(&program, &data, &simulation.pack, &simulation.flags).await?;
+                (server.client(), Some(server))
+            }
+        };
+        let shares = Shares { hostile: planned.hostile, ..simulation.shares };
+        let population = Population::new(simulation.raters, shares, simulation.seed);
+        let daemon = DaemonSettings { data: data.clone(), ..simulation.daemon.clone() };
+        let mut daemon = daemon;
+        daemon.learning.objective = planned.objective;
+        let store = Store::attach_with(&data, &daemon.store).await?;
+        let registry = Registry::open(store.clone(), RegistrySettings::default()).await?;
+        Ok(Self { simulation, folder, population, daemon, store, registry, client, _server: server })
+    }
+
+    async fn rounds(&self, planned: &Planned, leg: &mut Leg, until: Option<Instant>) -> Result<bool, SimulateError> {
+        if leg.base.is_empty() {
+            leg.base = vec![self.champion(Kind::Generator).await?, self.champion(Kind::Reward).await?];
+            planned.write(&self.simulation.out, leg)?;
+        }
+        while leg.rounds.len() < planned.rounds {
+            let number = leg.rounds.len() + 1;
+            let learned = leg.rounds.iter().filter(|round| !round.round.is_null()).count();
+            match self.round(&planned.name(), number, learned, until).await? {
+                Some(facts) => leg.rounds.push(facts),
+                None => return Ok(false),
+            }
+            planned.write(&self.simulation.out, leg)?;
+        }
+        Ok(true)
+    }
+
+    /// The champion, once the server has brought it into the registry.
+    async fn champion(&self, kind: Kind) -> Result<String, SimulateError> {
+        let began = Instant::now();
+        loop {
+            if let Some(version) = self.registry.aliases(kind).await.map_err(anyhow::Error::from)?.champion {
+                return Ok(version.to_string());
+            }
+            if began.elapsed() >= SWAP_PATIENCE {
+                return Err(SimulateError::NotServed { version: format!("a {kind}") });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// A round; `None` where this run's time is over before its end. `learned`: daemon's rounds of those before.
+    async fn round(
+        &self,
+        leg: &str,
+        number: usize,
+        learned: usize,
+        until: Option<Instant>,
+    ) -> Result<Option<RoundFacts>, SimulateError> {
+        let seed = self.simulation.seed + ROUND_SEEDS * number as u64;
+        let asked = self
+            .ask(
+                &format!("{leg}, round {number}"),
+                &format!("votes-{number}.jsonl"),
+                self.simulation.prompts,
+                seed,
+                until,
+                false,
+            )
+            .await?;
+        let Some(mut asked) = asked else { return Ok(None) };
+        tokio::time::sleep(SETTLE).await;
+        let quarantined = self.quarantined().await?;
+        let (done, said, round, seconds) = self.learn(learned).await?;
+        let trial = match self.trial(leg, number, seed, &round, until).await? {
+            None => return Ok(None),
+            Some((trial, more)) => {
+                asked.extend(more);
+                trial
+            }
+        };
+        let (generator, reward) = (self.champion(Kind::Generator).await?, self.champion(Kind::Reward).await?);
+        self.until_serves(&generator).await?;
+        let mut facts = RoundFacts {
+            number,
+            done,
+            said,
+            round,
+            trial,
+            quarantined,
+            generator,
+            reward,
+            seconds,
+            ..RoundFacts::default()
+        };
+        count(&mut facts, &asked);
+        tracing::info!("{leg}, round {number}: {}; {} serves", facts.said, facts.generator);
+        Ok(Some(facts))
+    }
+
+    /// Raters ask for the prompts of a seed and vote; what was asked before a stop is read back. `None` where this run's time is over.
+    async fn ask(
+        &self,
+        title: &str,
+        file: &str,
+        amount: usize,
+        seed: u64,
+        until: Option<Instant>,
+        trial: bool,
+    ) -> Result<Option<Vec<Asked>>, SimulateError> {
+        let path = self.folder.join(file);
+        let mut done = read(&path)?;
+        let asks = prompts(&Prompts::Grammar { amount, held_out: 0.0 }, seed)?;
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} prompts · {eta} left");
+        let bar = ProgressBar::new(asks.len() as u64).with_prefix(title.to_owned()).with_position(done.len() as u64);
+        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let open = OpenOptions::new().create(true).append(true).open(&path);
+        let mut journal = open.map_err(SimulateError::io("open", &path))?;
+        for (number, ask) in asks.iter().enumerate().skip(done.len()) {
+            if is_over(until) {
+                return Ok(None);
+            }
+            if trial && self.trial_is_decided().await? {
+                break;
+            }
+            let one = self.one(ask, &format!("{file}, {number}"), seed + number as u64).await?;
+            let line = serde_json::to_string(&one).unwrap_or_default() + "\n";
+            journal.write_all(line.as_bytes()).map_err(SimulateError::io("write", &path))?;
+            done.push(one);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(Some(done))
+    }
+
+    /// One prompt: its rater asks, and a panel votes.
+    async fn one(&self, ask: &Ask, request: &str, seed: u64) -> Result<Asked, SimulateError> {
+        let Simulation { pictures, votes, steps, .. } = *self.simulation;
+        let scene = ask.scene().ok_or_else(|| SimulateError::Unratable { prompt: ask.prompt.clone() })?;
+        let panel = self.population.panel(request, votes);
+        let start = Random::stream(seed, request).bits() as u32;
+        let shown = self.client.draw(&ask.prompt, &panel[0].name, pictures, steps, start).await?;
+        let mut asked = Asked {
+            prompt: ask.prompt.clone(),
+            version: shown.first().map(|one| one.model_version.clone()).unwrap_or_default(),
+            drawn: [0, 0],
+            votes: Vec::new(),
+        };
+        let mut items = Vec::new();
+        for one in &shown {
+            items.extend(self.look(one, &scene, &panel, &mut asked));
+        }
+        let once = shown.first().map_or(request, |one| &one.image_id);
+        self.client.vote(&items, once).await?;
+        Ok(asked)
+    }
+
+    /// What a panel says of a picture, as the API takes it.
+    fn look(&self, shown: &Shown, scene: &Scene, panel: &[&super::Person], asked: &mut Asked) -> Vec<Value> {
+        let seen = observe(&shown.picture);
+        let truth = judge(&seen, scene).is_good();
+        asked.drawn[0] += 1;
+        asked.drawn[1] += u64::from(truth);
+        let mut items = Vec::new();
+        for (place, person) in panel.iter().enumerate() {
+            let answer = self.population.answer(person, &shown.image_id, &seen, scene);
+            let (image, rater) = (shown.image_id.clone(), person.name.clone());
+            asked.votes.push(Cast { image, rater, kind: person.kind, vote: answer.vote, truth });
+            if answer.vote == Vote::Skip {
+                continue;
+            }
+            let rating = if answer.vote == Vote::Up { "up" } else { "down" };
+            let mut item = json!({"image_id": shown.image_id, "rating": rating, "context": {"surface": "simulation", "dwell_ms": answer.dwell_ms}});
+            // Who asked votes with the token; the application names the others.
+            match place {
+                0 => item["token"] = json!(shown.token),
+                _ => item["rater"] = json!(person.name),
+            }
+            items.push(item);
+        }
+        items
+    }
+
+    /// Raters in quarantine, by kind.
+    async fn quarantined(&self) -> Result<BTreeMap<RaterKind, u64>, SimulateError> {
+        let found = self.store.votes_to_export(&ExportScope::default(), 1.0).await?;
+        let rows = found.votes.iter().filter(|vote| vote.row.quarantined == Some(true));
+        let names: std::collections::BTreeSet<&str> = rows.map(|vote| vote.row.rater.as_str()).collect();
+        let mut kinds = BTreeMap::new();
+        for person in self.population.people().iter().filter(|person| names.contains(person.name.as_str())) {
+            *kinds.entry(person.kind).or_default() += 1;
+        }
+        Ok(kinds)
+    }
+
+    /// The daemon looks once; a look that had ended before a stop is read back.
+    async fn learn(&self, learned: usize) -> Result<(String, String, Value, f64), SimulateError> {
+        let ended = async || -> Result<Vec<RoundRecord>, SimulateError> {
+            let rounds = self.store.rounds(ROUNDS).await?;
+            Ok(rounds.into_iter().filter(|round| round.outcome.is_some()).collect())
+        };
+        let told = |round: &RoundRecord| {
+            let name = round.outcome.map_or("", plaudit::round::RoundOutcome::name);
+            (name.to_owned(), format!("round {}: {}", round.sequence, round.reason), json!(round))
+        };
+        let before = ended().await?;
+        if before.len() > learned {
+            let (done, said, round) = told(&before[0]);
+            let seconds = (before[0].changed - before[0].started) as f64;
+            return Ok((done, said, round, seconds));
+        }
+        let began = Instant::now();
+        let daemon = Daemon::open(self.daemon.clone()).await?;
+        let done = daemon.once().await?;
+        let seconds = began.elapsed().as_secs_f64();
+        let after = ended().await?;
+        let round = if after.len() > learned { json!(after[0]) } else { Value::Null };
+        Ok((done.name().to_owned(), done.to_string(), round, seconds))
+    }
+
+    /// Whether no trial goes on that votes could decide.
+    async fn trial_is_decided(&self) -> Result<bool, SimulateError> {
+        let trial = self.client.trial().await?;
+        Ok(trial.is_none_or(|trial| !matches!(trial["state"].as_str(), Some("shadow" | "canary"))))
+    }
+
+    /// Votes go on while a version is on trial; where they do not decide, the operator does. `None` where this run's time is over.
+    async fn trial(
+        &self,
+        leg: &str,
+        number: usize,
+        seed: u64,
+        round: &Value,
+        until: Option<Instant>,
+    ) -> Result<Option<(Option<TrialFacts>, Vec<Asked>)>, SimulateError> {
+        let text = |trial: &Value, name: &str| trial[name].as_str().unwrap_or_default().to_owned();
+        let tried = text(&round["facts"]["generator"], "version");
+        let ours = async || -> Result<Option<Value>, SimulateError> {
+            Ok(self.client.trial().await?.filter(|trial| trial["version"] == tried.as_str()))
+        };
+        if ours().await?.is_none() {
+            return Ok(Some((None, Vec::new())));
+        }
+        let file = format!("trial-{number}.jsonl");
+        // A trial of this round that was decided before a stop has left its votes.
+        let mut asked = read(&self.folder.join(&file))?;
+        if !self.trial_is_decided().await? {
+            let (title, amount) = (format!("{leg}, trial {number}"), self.simulation.trial_prompts);
+            match self.ask(&title, &file, amount, seed + TRIAL_SEEDS, until, true).await? {
+                Some(more) => asked = more,
+                None => return Ok(None),
+            }
+        }
+        let Some(mut last) = ours().await? else { return Ok(Some((None, asked))) };
+        let version = text(&last, "version");
+        let by_operator = matches!(last["state"].as_str(), Some("shadow" | "canary" | "paused"));
+        if by_operator {
+            let reason = "the gate let it pass, and the votes of its trial did not decide";
+            self.client.promote(&version, &text(&last, "champion"), reason).await?;
+            let began = Instant::now();
+            while text(&last, "state") != "promoted" && began.elapsed() < SWAP_PATIENCE {
+                tokio::time::sleep(LOOK_EVERY).await;
+                last = ours().await?.unwrap_or(last);
+            }
+        }
+        let facts = TrialFacts { version, state: text(&last, "state"), reason: text(&last, "reason"), by_operator };
+        Ok(Some((Some(facts), asked)))
+    }
+
+    async fn until_serves(&self, version: &str) -> Result<(), SimulateError> {
+        let began = Instant::now();
+        while self.client.serves().await? != version {
+            if began.elapsed() >= SWAP_PATIENCE {
+                return Err(SimulateError::NotServed { version: version.to_owned() });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+}
+
+/// Whole lines of a journal; half a line is what a kill left, and is cut off.
+fn read(path: &std::path::Path) -> Result<Vec<Asked>, SimulateError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = std::fs::read_to_string(path).map_err(SimulateError::io("read", path))?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    if whole < text.len() {
+        std::fs::write(path, &text[..whole]).map_err(SimulateError::io("cut", path))?;
+    }
+    let parse = |line: &str| serde_json::from_str(line).map_err(|error| SimulateError::content(path, error));
+    text[..whole].lines().map(parse).collect()
+}
+
+fn count(facts: &mut RoundFacts, asked: &[Asked]) {
+    for one in asked {
+        facts.drawn[0] += one.drawn[0];
+        facts.drawn[1] += one.drawn[1];
+        for cast in one.votes.iter().filter(|cast| cast.vote != Vote::Skip) {
+            let votes = facts.votes.entry(cast.kind).or_default();
+            votes[0] += 1;
+            votes[1] += u64::from((cast.vote == Vote::Up) == cast.truth);
+        }
+    }
+}

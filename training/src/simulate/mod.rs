@@ -1,0 +1,138 @@
+//! The proof: simulated raters use a real server, the daemon learns from their votes, and a judge that the loop never heard says what became of it.
+//!
+//! A *leg* is one objective with one share of hostile raters, over some rounds, on a server and a directory of its own. A round: raters ask for
+//! pictures over HTTP and vote with the tokens that come with them; the daemon looks once, in this process; a version that is tried goes on being
+//! voted on until its trial ends; the server swaps. Then the protocol of Lee et al. 2023 compares base and tuned, alone and with best-of-N, at
+//! equal calls of the denoiser.
+//!
+//! ```text
+//! OUT/legs/<objective>-hostile-05/leg.json        what each round came to; a run that was stopped goes on behind its last whole step
+//! OUT/legs/<objective>-hostile-05/votes-2.jsonl   the votes of a round, with what the raters could not know: the truth
+//! OUT/legs/<objective>-hostile-05/data/           the server's directory
+//! OUT/drawn/<version>/<seed>/<arm>/0007.png       pictures of the protocol, a prompt a file
+//! OUT/report.json report.md report.html *.svg *.png
+//! ```
+
+mod client;
+mod course;
+mod error;
+mod figures;
+mod html;
+mod leg;
+mod measure;
+mod plots;
+mod population;
+mod protocol;
+mod report;
+mod server;
+mod studio;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+pub use client::{Client, Shown};
+pub use error::SimulateError;
+pub use leg::{Leg, RoundFacts};
+pub use measure::{Arm, ArmFigures, MeasuredLeg, Versus, Which};
+pub use population::{Answer, Person, Population, RaterKind, Shares};
+pub use protocol::{Outcome, Protocol, Tally};
+pub use report::Report;
+pub use server::{Server, locate};
+
+use crate::daemon::{DaemonSettings, TuneObjective};
+
+/// A server that runs already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its address, such as `http://127.0.0.1:8080`.
+    pub url: String,
+    /// An administrator's key.
+    pub key: String,
+    /// Its directory: the daemon learns beside it.
+    pub data: PathBuf,
+}
+
+/// How much of everything.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulation {
+    /// Where everything goes.
+    pub out: PathBuf,
+    /// The pack that is the base.
+    pub pack: PathBuf,
+    /// The `plaudit` program; `None`: beside this one.
+    pub program: Option<PathBuf>,
+    /// A server that runs already, for a single leg; `None`: each leg starts one.
+    pub running: Option<Running>,
+    /// Objectives; the first one's legs also have hostile raters.
+    pub objectives: Vec<TuneObjective>,
+    /// Shares of hostile raters, the first objective's legs; the others have the first share only.
+    pub hostile: Vec<f64>,
+    /// Shares of the other raters who are not honest.
+    pub shares: Shares,
+    /// Raters.
+    pub raters: usize,
+    /// Rounds of a leg with the first objective and the first share of hostile raters.
+    pub rounds: usize,
+    /// Rounds of the other legs.
+    pub side_rounds: usize,
+    /// Prompts that are asked for in a round.
+    pub prompts: usize,
+    /// Pictures of each.
+    pub pictures: usize,
+    /// Votes on each picture, by different raters. The first votes with its token, others through the application's key.
+    pub votes: usize,
+    /// Steps of a picture that is voted on.
+    pub steps: usize,
+    /// Prompts that are asked for at most while a version is on trial; then the operator decides as the gate did, and the report says so.
+    pub trial_prompts: usize,
+    /// The comparison.
+    pub protocol: Protocol,
+    /// The daemon's; its directory is the leg's.
+    pub daemon: DaemonSettings,
+    /// Flags of the servers that are started, after those that every leg has.
+    pub flags: Vec<String>,
+    /// Time after which this run ends; the next one goes on.
+    pub leg: Option<Duration>,
+    /// Seed of prompts, raters and pictures.
+    pub seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finished {
+    /// Everything is done; where the report is.
+    Whole(PathBuf),
+    /// This run's time is over: run the same again.
+    Partly(PathBuf),
+}
+
+/// Runs every leg from where it stands, then measures, then reports.
+///
+/// # Errors
+/// A server that does not start or answer, a daemon that cannot work, a full disk.
+pub async fn simulate(simulation: &Simulation) -> Result<Finished, SimulateError> {
+    std::fs::create_dir_all(&simulation.out).map_err(SimulateError::io("create", &simulation.out))?;
+    let until = simulation.leg.map(|leg| Instant::now() + leg);
+    let mut whole = true;
+    let plan = leg::plan(simulation);
+    for planned in &plan {
+        whole &= course::run(simulation, planned, until).await?;
+        if is_over(until) {
+            break;
+        }
+    }
+    let (simulation, whole) = (simulation.clone(), whole && plan.iter().all(|leg| leg.path(&simulation.out).exists()));
+    tokio::task::spawn_blocking(move || -> Result<Finished, SimulateError> {
+        let measured = measure::all(&simulation, until)?;
+        let path = report::write(&simulation, &measured)?;
+        Ok(if whole && measured.whole { Finished::Whole(path) } else { Finished::Partly(path) })
+    })
+    .await?
+}
+
+/// Whether a run's time is over.
+fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
+}

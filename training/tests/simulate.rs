@@ -1,0 +1,126 @@
+//! A whole round against a real server, with the smallest budget: raters ask and vote over HTTP, the daemon learns, the server swaps, the report is written.
+#![allow(missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+use plaudit_training::{
+    daemon::{DaemonSettings, Learning, Passing, Release, Soundness, TuneObjective, Watermark},
+    gate::{GeneratorBounds, RewardBounds},
+    simulate::{Finished, Protocol, RaterKind, Shares, Simulation, simulate},
+};
+use serde_json::Value;
+
+/// Wider than any figure is: this is not about gates.
+const ANY: f64 = 1e6;
+
+fn pack() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature")
+}
+
+fn daemon() -> DaemonSettings {
+    let usual = DaemonSettings::new("data");
+    let reward_bounds = RewardBounds {
+        auroc_loss: ANY,
+        calibration_rise: ANY,
+        objects_loss: ANY,
+        category_loss: ANY,
+        dark_correlation_rise: ANY,
+        look_correlation_change: ANY,
+        darkened_rise: ANY,
+    };
+    let generator_bounds = GeneratorBounds {
+        reward_loss: ANY,
+        judge_loss: ANY,
+        clip_loss: ANY,
+        diversity_loss: ANY,
+        saturation_change: ANY,
+        saturated_change: ANY,
+        dark_change: ANY,
+        edge_change: ANY,
+        distance: ANY,
+        flagged_rise: ANY,
+        latency_ratio: ANY,
+        objects_loss: ANY,
+        category_loss: ANY,
+    };
+    DaemonSettings {
+        watermark: Watermark { new_votes: 1, ..usual.watermark.clone() },
+        soundness: Soundness { min_votes: 50, max_rater_share: 0.5, ..usual.soundness.clone() },
+        learning: Learning { reward_steps: 20, tune_steps: 2, tune_rows: 2, threads: 1, ..usual.learning.clone() },
+        passing: Passing {
+            gate_prompts: 6,
+            gate_pictures: 2,
+            gate_steps: 2,
+            accept_inconclusive: true,
+            release: Release::Promote,
+            reward_bounds,
+            generator_bounds,
+            ..usual.passing.clone()
+        },
+        ..usual
+    }
+}
+
+fn simulation(out: &Path) -> Simulation {
+    Simulation {
+        out: out.to_owned(),
+        pack: pack(),
+        program: None,
+        running: None,
+        objectives: vec![TuneObjective::RewardWeighted],
+        hostile: vec![0.1],
+        shares: Shares { lenient: 0.2, careless: 0.1, hostile: 0.0 },
+        raters: 10,
+        rounds: 1,
+        side_rounds: 1,
+        prompts: 40,
+        pictures: 2,
+        votes: 3,
+        steps: 6,
+        trial_prompts: 0,
+        protocol: Protocol { prompts: 6, pictures: 1, best_of: 2, steps: 2, ..Protocol::default() },
+        daemon: daemon(),
+        flags: Vec::new(),
+        leg: None,
+        seed: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_goes_from_votes_over_http_to_a_report() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let asked = simulation(folder.path());
+    let finished = simulate(&asked).await.expect("a report");
+    let page = folder.path().join("report.html");
+    assert_eq!(finished, Finished::Whole(page.clone()));
+
+    let read =
+        |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON") };
+    let leg = read(folder.path().join("legs/reward-weighted-hostile-10/leg.json"));
+    let round = &leg["rounds"][0];
+    assert_eq!(round["done"], "released", "{round:#}");
+    assert_eq!(round["drawn"][0], 80, "40 prompts of two pictures");
+    let votes = |kind: RaterKind| round["votes"][kind.word()][0].as_u64().unwrap_or(0);
+    let cast: u64 = RaterKind::ALL.into_iter().map(votes).sum();
+    assert!((180..=240).contains(&cast) && votes(RaterKind::Hostile) > 0, "{round:#}");
+    assert_eq!(round["round"]["facts"]["export"]["rows"].as_u64(), Some(cast), "every vote was exported");
+    assert_ne!(round["generator"], leg["base"][0], "the server swapped");
+    assert_ne!(round["reward"], leg["base"][1]);
+
+    let report = read(folder.path().join("report.json"));
+    assert_eq!(report["whole"], true);
+    let measured = &report["legs"][0];
+    assert_eq!(measured["arms"].as_array().map(Vec::len), Some(6), "base and tuned, three ways each");
+    assert_eq!(measured["by_round"].as_array().map(Vec::len), Some(2));
+    assert!(measured["versus"].as_array().is_some_and(|all| all.iter().all(|one| one["tally"]["wins"].is_u64())));
+    for file in ["report.md", "judged.svg", "sheet-reward-weighted-hostile-10.png"] {
+        assert!(folder.path().join(file).exists(), "{file}");
+    }
+    let text = std::fs::read_to_string(&page).expect("the page");
+    assert!(text.contains("</svg>") && text.contains("data:image/png;base64,") && !text.contains("src=\"http"));
+
+    // Again: nothing is left to do, and no server is started.
+    let mut again = asked;
+    again.program = Some("/nowhere/plaudit".into());
+    assert_eq!(simulate(&again).await.expect("the same report"), Finished::Whole(page));
+}
