@@ -180,6 +180,9 @@ impl Finetune {
                 refuse("the signed target's bound must be above 0")
             }
             Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),
+            Objective::Kto(_) if !self.unlabelled.is_empty() => {
+                refuse("KTO learns from votes alone, and nobody voted on --unlabelled pictures: leave --unlabelled out")
+            }
             Objective::Kto(kto) if !(kto.liked > 0.0 && kto.liked < 1.0 && kto.window > 0 && kto.sharpness > 0.0) => {
                 refuse("KTO's liked share must lie between 0 and 1, its window and sharpness above 0")
             }

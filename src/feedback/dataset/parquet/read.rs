@@ -31,6 +31,9 @@ use super::super::{DatasetError, DatasetLimits, Place, Row, columns::COLUMNS, fi
 /// Rows that are decoded at once; with large pictures they are what takes memory.
 const BATCH_ROWS: usize = 32;
 
+/// A picture's place, caption and bytes.
+pub(in super::super) type Captioned = (Place, String, Vec<u8>);
+
 /// The rows of a file with the bytes of their pictures, in its order. After damage there is nothing more.
 pub(in super::super) struct Rows {
     path: PathBuf,
@@ -62,10 +65,7 @@ impl Rows {
     }
 
     /// The next picture with its caption, which is the first of `columns` that is there.
-    pub(in super::super) fn next_captioned(
-        &mut self,
-        columns: &[&str],
-    ) -> Option<Result<(Place, String, Vec<u8>), DatasetError>> {
+    pub(in super::super) fn next_captioned(&mut self, columns: &[&str]) -> Option<Result<Captioned, DatasetError>> {
         let read = self.next_with(|batch, index| {
             let column = columns.iter().find(|name| batch.column_by_name(name).is_some());
             let column = column.ok_or_else(|| format!("the file has none of the columns {}", columns.join(", ")))?;
