@@ -85,8 +85,9 @@ impl Course<'_> {
             votes: Vec::new(),
         };
         let mut items = Vec::new();
-        for one in &shown {
-            items.extend(self.look(one, &scene, &panel, &mut asked));
+        for (number, one) in shown.iter().enumerate() {
+            // By place, not by the picture's random name: the same run has the same votes.
+            items.extend(self.look(one, &format!("{request}, picture {number}"), &scene, &panel, &mut asked));
         }
         let once = shown.first().map_or(request, |one| &one.image_id);
         self.client.vote(&items, once).await?;
@@ -94,14 +95,14 @@ impl Course<'_> {
     }
 
     /// What a panel says of a picture, as the API takes it.
-    fn look(&self, shown: &Shown, scene: &Scene, panel: &[&Person], asked: &mut Asked) -> Vec<Value> {
+    fn look(&self, shown: &Shown, place: &str, scene: &Scene, panel: &[&Person], asked: &mut Asked) -> Vec<Value> {
         let seen = observe(&shown.picture);
         let truth = judge(&seen, scene).is_good();
         asked.drawn[0] += 1;
         asked.drawn[1] += u64::from(truth);
         let mut items = Vec::new();
-        for (place, person) in panel.iter().enumerate() {
-            let answer = self.population.answer(person, &shown.image_id, &seen, scene);
+        for (turn, person) in panel.iter().enumerate() {
+            let answer = self.population.answer(person, place, &seen, scene);
             let (image, rater) = (shown.image_id.clone(), person.name.clone());
             asked.votes.push(Cast { image, rater, kind: person.kind, vote: answer.vote, truth });
             if answer.vote == Vote::Skip {
@@ -110,7 +111,7 @@ impl Course<'_> {
             let rating = if answer.vote == Vote::Up { "up" } else { "down" };
             let mut item = json!({"image_id": shown.image_id, "rating": rating, "context": {"surface": "simulation", "dwell_ms": answer.dwell_ms}});
             // Who asked votes with the token; the application names the others.
-            match place {
+            match turn {
                 0 => item["token"] = json!(shown.token),
                 _ => item["rater"] = json!(person.name),
             }
