@@ -2,36 +2,25 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
-    io::Write,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use plaudit::{
     domain::Kind,
     registry::{Registry, RegistrySettings},
     round::RoundRecord,
     store::{ExportScope, Store},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Client, Leg, Population, RaterKind, RoundFacts, Server, Shares, Shown, SimulateError, Simulation, is_over,
+    Client, Leg, Population, RaterKind, RoundFacts, Server, Shares, SimulateError, Simulation,
+    asking::{Asked, count, read},
     leg::{Planned, TrialFacts},
     locate,
 };
-use crate::{
-    collect::{Ask, Prompts, prompts},
-    daemon::{Daemon, DaemonSettings},
-    miniature::{
-        grammar::Scene,
-        rate::{Vote, judge, observe},
-    },
-    random::Random,
-};
+use crate::daemon::{Daemon, DaemonSettings};
 
 /// Until reviews of raters have seen the last votes: two of the servers' intervals, and some.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -44,33 +33,15 @@ const TRIAL_SEEDS: u64 = 500;
 /// Rounds that are looked back at.
 const ROUNDS: usize = 1000;
 
-/// What was asked once, and what raters said of it; a line of `votes-N.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Asked {
-    prompt: String,
-    version: String,
-    /// Pictures, and right ones.
-    drawn: [u64; 2],
-    votes: Vec<Cast>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Cast {
-    image: String,
-    rater: String,
-    kind: RaterKind,
-    vote: Vote,
-    truth: bool,
-}
-
-struct Course<'a> {
-    simulation: &'a Simulation,
-    folder: PathBuf,
-    population: Population,
+/// A leg that is being run.
+pub(super) struct Course<'a> {
+    pub(super) simulation: &'a Simulation,
+    pub(super) folder: PathBuf,
+    pub(super) population: Population,
     daemon: DaemonSettings,
     store: Store,
     registry: Registry,
-    client: Client,
+    pub(super) client: Client,
     /// Ends with the course.
     _server: Option<Server>,
 }
@@ -196,89 +167,6 @@ impl<'a> Course<'a> {
         Ok(Some(facts))
     }
 
-    /// Raters ask for the prompts of a seed and vote; what was asked before a stop is read back. `None` where this run's time is over.
-    async fn ask(
-        &self,
-        title: &str,
-        file: &str,
-        amount: usize,
-        seed: u64,
-        until: Option<Instant>,
-        trial: bool,
-    ) -> Result<Option<Vec<Asked>>, SimulateError> {
-        let path = self.folder.join(file);
-        let mut done = read(&path)?;
-        let asks = prompts(&Prompts::Grammar { amount, held_out: 0.0 }, seed)?;
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} prompts · {eta} left");
-        let bar = ProgressBar::new(asks.len() as u64).with_prefix(title.to_owned()).with_position(done.len() as u64);
-        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let open = OpenOptions::new().create(true).append(true).open(&path);
-        let mut journal = open.map_err(SimulateError::io("open", &path))?;
-        for (number, ask) in asks.iter().enumerate().skip(done.len()) {
-            if is_over(until) {
-                return Ok(None);
-            }
-            if trial && self.trial_is_decided().await? {
-                break;
-            }
-            let one = self.one(ask, &format!("{file}, {number}"), seed + number as u64).await?;
-            let line = serde_json::to_string(&one).unwrap_or_default() + "\n";
-            journal.write_all(line.as_bytes()).map_err(SimulateError::io("write", &path))?;
-            done.push(one);
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok(Some(done))
-    }
-
-    /// One prompt: its rater asks, and a panel votes.
-    async fn one(&self, ask: &Ask, request: &str, seed: u64) -> Result<Asked, SimulateError> {
-        let Simulation { pictures, votes, steps, .. } = *self.simulation;
-        let scene = ask.scene().ok_or_else(|| SimulateError::Unratable { prompt: ask.prompt.clone() })?;
-        let panel = self.population.panel(request, votes);
-        let start = Random::stream(seed, request).bits() as u32;
-        let shown = self.client.draw(&ask.prompt, &panel[0].name, pictures, steps, start).await?;
-        let mut asked = Asked {
-            prompt: ask.prompt.clone(),
-            version: shown.first().map(|one| one.model_version.clone()).unwrap_or_default(),
-            drawn: [0, 0],
-            votes: Vec::new(),
-        };
-        let mut items = Vec::new();
-        for one in &shown {
-            items.extend(self.look(one, &scene, &panel, &mut asked));
-        }
-        let once = shown.first().map_or(request, |one| &one.image_id);
-        self.client.vote(&items, once).await?;
-        Ok(asked)
-    }
-
-    /// What a panel says of a picture, as the API takes it.
-    fn look(&self, shown: &Shown, scene: &Scene, panel: &[&super::Person], asked: &mut Asked) -> Vec<Value> {
-        let seen = observe(&shown.picture);
-        let truth = judge(&seen, scene).is_good();
-        asked.drawn[0] += 1;
-        asked.drawn[1] += u64::from(truth);
-        let mut items = Vec::new();
-        for (place, person) in panel.iter().enumerate() {
-            let answer = self.population.answer(person, &shown.image_id, &seen, scene);
-            let (image, rater) = (shown.image_id.clone(), person.name.clone());
-            asked.votes.push(Cast { image, rater, kind: person.kind, vote: answer.vote, truth });
-            if answer.vote == Vote::Skip {
-                continue;
-            }
-            let rating = if answer.vote == Vote::Up { "up" } else { "down" };
-            let mut item = json!({"image_id": shown.image_id, "rating": rating, "context": {"surface": "simulation", "dwell_ms": answer.dwell_ms}});
-            // Who asked votes with the token; the application names the others.
-            match place {
-                0 => item["token"] = json!(shown.token),
-                _ => item["rater"] = json!(person.name),
-            }
-            items.push(item);
-        }
-        items
-    }
-
     /// Raters in quarantine, by kind.
     async fn quarantined(&self) -> Result<BTreeMap<RaterKind, u64>, SimulateError> {
         let found = self.store.votes_to_export(&ExportScope::default(), 1.0).await?;
@@ -317,7 +205,7 @@ impl<'a> Course<'a> {
     }
 
     /// Whether no trial goes on that votes could decide.
-    async fn trial_is_decided(&self) -> Result<bool, SimulateError> {
+    pub(super) async fn trial_is_decided(&self) -> Result<bool, SimulateError> {
         let trial = self.client.trial().await?;
         Ok(trial.is_none_or(|trial| !matches!(trial["state"].as_str(), Some("shadow" | "canary"))))
     }
@@ -374,31 +262,5 @@ impl<'a> Course<'a> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
-    }
-}
-
-/// Whole lines of a journal; half a line is what a kill left, and is cut off.
-fn read(path: &std::path::Path) -> Result<Vec<Asked>, SimulateError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = std::fs::read_to_string(path).map_err(SimulateError::io("read", path))?;
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        std::fs::write(path, &text[..whole]).map_err(SimulateError::io("cut", path))?;
-    }
-    let parse = |line: &str| serde_json::from_str(line).map_err(|error| SimulateError::content(path, error));
-    text[..whole].lines().map(parse).collect()
-}
-
-fn count(facts: &mut RoundFacts, asked: &[Asked]) {
-    for one in asked {
-        facts.drawn[0] += one.drawn[0];
-        facts.drawn[1] += one.drawn[1];
-        for cast in one.votes.iter().filter(|cast| cast.vote != Vote::Skip) {
-            let votes = facts.votes.entry(cast.kind).or_default();
-            votes[0] += 1;
-            votes[1] += u64::from((cast.vote == Vote::Up) == cast.truth);
-        }
     }
 }

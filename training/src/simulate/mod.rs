@@ -13,6 +13,7 @@
 //! OUT/report.json report.md report.html *.svg *.png
 //! ```
 
+mod asking;
 mod client;
 mod course;
 mod error;
