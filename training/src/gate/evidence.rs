@@ -89,6 +89,12 @@ impl Evidence {
         self.measures.iter().filter(move |measure| measure.verdict == verdict)
     }
 
+    /// Whether every figure itself, its interval aside, lies within its bound. One that could not be computed is left out; none at all is no evidence.
+    pub fn is_within(&self) -> bool {
+        let mut figures = self.measures.iter().filter(|measure| !measure.found.value.is_nan()).peekable();
+        figures.peek().is_some() && figures.all(|measure| measure.bound.holds(measure.found.value))
+    }
+
     /// The text of `gate.json`. Figures that are no numbers are null.
     pub fn json(&self) -> String {
         // Numbers, texts and maps with text keys always serialise.
@@ -106,5 +112,41 @@ impl Evidence {
         replace(&out.join(MARKDOWN), self.markdown().as_bytes())?;
         replace(&out.join(PLOT), plot::differences(self)?.as_bytes())?;
         replace(&out.join(JSON), self.json().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gate::{Bound, Compared},
+        measure::Interval,
+    };
+
+    fn evidence(figures: &[f64]) -> Evidence {
+        let measure = |&value: &f64| {
+            // Wider than any bound here: what decides is the figure.
+            let found = Interval { value, low: value - 1.0, high: value + 1.0 };
+            Measure::new("auroc", "all", Compared::Difference, [None, None], found, Bound::at_least(-0.1))
+        };
+        let measures = figures.iter().map(measure).collect();
+        Evidence::new(Kind::Reward, "a".into(), "b".into(), Value::Null, measures, Vec::new())
+    }
+
+    #[test]
+    fn figures_within_their_bounds_are_told_from_intervals_that_are_merely_wide() {
+        let cases: [(&[f64], bool); 6] = [
+            (&[0.0, 0.3], true),
+            (&[-0.1], true),
+            (&[0.0, -0.15], false),
+            (&[0.0, f64::NAN], true),
+            (&[f64::NAN], false),
+            (&[], false),
+        ];
+        for (figures, within) in cases {
+            let evidence = evidence(figures);
+            assert_eq!(evidence.verdict, Verdict::Inconclusive, "{figures:?}");
+            assert_eq!(evidence.is_within(), within, "{figures:?}");
+        }
     }
 }

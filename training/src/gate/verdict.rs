@@ -66,6 +66,11 @@ impl Bound {
         Self { low: Some(1.0 - share), high: Some(1.0 + share) }
     }
 
+    /// Whether a figure lies within; one that is not a number does not.
+    pub fn holds(&self, figure: f64) -> bool {
+        (self.low.unwrap_or(f64::NEG_INFINITY)..=self.high.unwrap_or(f64::INFINITY)).contains(&figure)
+    }
+
     /// An interval that is not a number is neither within nor beyond.
     pub fn judge(&self, found: &Interval) -> Verdict {
         let beyond = self.low.is_some_and(|low| found.high < low) || self.high.is_some_and(|high| found.low > high);

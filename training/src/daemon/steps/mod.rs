@@ -133,7 +133,7 @@ impl<'a> Step<'a> {
         let facts = self.with(of, json!({"verdict": evidence.verdict.word(), "why": why(evidence)}));
         let passes = match evidence.verdict {
             Verdict::Pass => true,
-            Verdict::Inconclusive => self.daemon.settings.passing.accept_inconclusive && is_within(evidence),
+            Verdict::Inconclusive => self.daemon.settings.passing.accept_inconclusive && evidence.is_within(),
             Verdict::Fail => false,
         };
         let said = format!("the {} gate says {}: {}", evidence.kind.word(), evidence.verdict.word(), why(evidence));
@@ -154,14 +154,6 @@ impl<'a> Step<'a> {
     fn over(&self, outcome: RoundOutcome, why: String) -> Next {
         Next::Over(outcome, why, self.round.facts.clone())
     }
-}
-
-/// Whether every figure itself, its interval aside, lies within its bound. What could not be computed speaks for nothing.
-fn is_within(evidence: &Evidence) -> bool {
-    evidence.measures.iter().all(|Measure { found, bound, .. }| {
-        let (low, high) = (bound.low.unwrap_or(f64::NEG_INFINITY), bound.high.unwrap_or(f64::INFINITY));
-        found.value.is_nan() || (low..=high).contains(&found.value)
-    })
 }
 
 /// Which measures decided.
