@@ -91,7 +91,7 @@ pub struct Outcome {
     pub seconds_a_step: Option<f64>,
     /// Mean reward of the candidates, and the reward's version.
     pub reward: Option<(String, f64)>,
-    /// Mean difference between the pictures; see [`spread`](super::spread).
+    /// Mean difference between the pictures (`trial/drift`).
     pub spread: Option<f64>,
 }
 

@@ -25,7 +25,7 @@ const NOTHING: &str = "–";
 /// Everything that `report.json` says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// [`SCHEMA`].
+    /// `SCHEMA`.
     pub schema: u32,
     /// Whether every leg is done and measured.
     pub whole: bool,
