@@ -50,11 +50,14 @@ pub(super) fn recognise(pixels: &Pixels, region: &Region) -> (Option<Object>, f3
     nearest.select_nth_unstable_by(NEAREST, |one, other| one.0.total_cmp(&other.0));
     nearest.truncate(NEAREST);
     let closest = nearest.iter().map(|(distance, _)| *distance).fold(f32::INFINITY, f32::min);
+    /// A lump's vote: what is as near to an object as to a lump is the object, blurred.
+    const DOUBT: f32 = 0.1;
     /// The lumps' place, after the objects'.
     const LUMP: usize = Object::ALL.len();
     let mut votes = [0.0; LUMP + 1];
     for (distance, object) in nearest {
-        votes[object.map_or(LUMP, |object| object as usize)] += 1.0 / (distance + f32::EPSILON);
+        let place = object.map_or(LUMP, |object| object as usize);
+        votes[place] += if object.is_some() { 1.0 } else { DOUBT } / (distance + f32::EPSILON);
     }
     let candidates = Object::ALL.into_iter().map(Some).chain([None]);
     let weight = |object: Option<Object>| votes[object.map_or(LUMP, |object| object as usize)];
