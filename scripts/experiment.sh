@@ -2,7 +2,7 @@
 # The proof of docs/simulate.md. Goes on where it stopped: `quick` in about 15 minutes, `full` in legs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --quiet --workspace --bins
+cargo build --release --workspace --bins
 train=target/release/plaudit-train
 case "${1:-full}" in
   quick)

@@ -71,6 +71,10 @@ answer=$(curl -sS -H 'content-type: application/json' -d "$asked" "http://127.0.
 kill -TERM "$server"
 wait "$server" || { cat "$root/work/log" >&2; echo "test-dist: FAILED, the server did not stop well" >&2; exit 1; }
 server=
+# Of a server without votes there is nothing to learn.
+learned=0
+env -i "$root/opt/plaudit/bin/plaudit-train" run --once --data "$root/work/data" >"$root/work/learned" 2>&1 || learned=$?
+[ "$learned" = 3 ] || { cat "$root/work/learned" >&2; echo "test-dist: FAILED, plaudit-train ended with $learned, not 3" >&2; exit 1; }
 grep -q $'\x1b' "$root/work/log" && { echo "test-dist: FAILED, the log has terminal colours in a file" >&2; exit 1; }
 case $answer in
   *'"b64_json":"iVBORw0KGgo'*) ;;

@@ -283,7 +283,11 @@ impl Run {
             pictures: self.candidates.iter().map(picture).collect(),
             seconds_a_step: self.denoising.filter(|_| !failed).map(|time| time.as_secs_f64() / steps),
             reward: self.reward_version().zip(self.mean_reward()),
-            spread: spread(self.candidates.iter().filter_map(|one| one.pixels.as_deref())),
+            // Pictures that start from one are alike because of it.
+            spread: match self.submission.order.request.start {
+                Some(_) => None,
+                None => spread(self.candidates.iter().filter_map(|one| one.pixels.as_deref())),
+            },
         };
         self.jobs.watch.ended(&self.origin.version, &outcome);
     }

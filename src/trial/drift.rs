@@ -167,9 +167,16 @@ impl Drift {
         }
     }
 
-    /// Those that began since this was asked last.
-    pub(super) fn begun(&mut self) -> Vec<Drifted> {
-        std::mem::take(&mut self.begun)
+    /// Those that began and were not told, the oldest first.
+    pub(super) fn begun(&self) -> &[Drifted] {
+        &self.begun
+    }
+
+    /// The oldest was told.
+    pub(super) fn told(&mut self) {
+        if !self.begun.is_empty() {
+            self.begun.remove(0);
+        }
     }
 }
 
@@ -230,9 +237,10 @@ mod tests {
             drift.push("b", Some(("r", reward(&mut random, 0.3))), None, &settings);
         }
         let begun = drift.begun();
-        assert!(matches!(&begun[..], [one] if one.of == Drifting::Reward), "{begun:?}");
+        assert!(matches!(begun, [one] if one.of == Drifting::Reward), "{begun:?}");
         assert!(begun[0].to_string().contains("the mean reward went from 0."), "{}", begun[0]);
         assert!(drift.drifts(Drifting::Reward) && !drift.drifts(Drifting::Spread));
+        drift.told();
         // What lasts is how it is.
         for _ in 0..settings.reference + settings.window {
             drift.push("b", Some(("r", reward(&mut random, 0.3))), None, &settings);
@@ -262,7 +270,7 @@ mod tests {
             let scale = if at < settings.reference { 1.0 } else { 0.3 };
             drift.push("a", None, Some(scale * between(&mut random)), &settings);
         }
-        assert!(matches!(&drift.begun()[..], [one] if one.of == Drifting::Spread));
+        assert!(matches!(drift.begun(), [one] if one.of == Drifting::Spread));
     }
 
     #[test]

@@ -169,6 +169,9 @@ pub async fn begin(store: &Store, registry: &Registry, trial: NewTrial) -> Resul
         return Err(RegistryError::Conflict { kind, expected: Some(trial.champion), current }.into());
     }
     let version = trial.version.clone();
+    if version == trial.champion {
+        return Err(RegistryError::IsChampion { kind, version }.into());
+    }
     if registry.version(kind, &version).await?.retired.is_some() {
         return Err(RegistryError::Retired { kind, version }.into());
     }
@@ -224,8 +227,9 @@ async fn follow(inner: Weak<Inner>) {
 
 impl Inner {
     async fn step(&self) -> Result<(), TrialError> {
+        // First: it may pause the trial that is looked at then.
+        self.look_for_drift().await?;
         let trial = self.store.trial().await?;
-        self.look_for_drift(trial.as_ref()).await?;
         let Some(trial) = trial.filter(|trial| trial.state.draws()) else { return self.idle().await };
         let champion = self.registry.aliases(Kind::Generator).await?.champion;
         if champion.as_ref() != Some(&trial.champion) {
@@ -253,17 +257,19 @@ impl Inner {
     }
 
     /// What is drawn has changed: no trial goes on until somebody has looked.
-    async fn look_for_drift(&self, trial: Option<&TrialRecord>) -> Result<(), TrialError> {
+    async fn look_for_drift(&self) -> Result<(), TrialError> {
         for of in Drifting::ALL {
             self.metrics.drift.with_label_values(&[of.name()]).set(self.watch.drifts(of).into());
         }
-        for drifted in self.watch.drifts_begun() {
+        while let Some(drifted) = self.watch.drift_begun() {
             let reason = drifted.to_string();
-            tracing::warn!(of = drifted.of.name(), "what is drawn has changed: {reason}");
-            self.registry.pause(Kind::Generator, DRIFT, &reason).await?;
-            if let Some(trial) = trial.filter(|trial| trial.state.draws()) {
-                self.moved(trial, TrialState::Paused, &reason, &self.look_at(trial).await?.2).await?;
+            if let Some(trial) = self.store.trial().await?.filter(|trial| trial.state.draws()) {
+                self.moved(&trial, TrialState::Paused, &reason, &self.look_at(&trial).await?.2).await?;
             }
+            self.registry.pause(Kind::Generator, DRIFT, &reason).await?;
+            tracing::warn!(of = drifted.of.name(), "what is drawn has changed: {reason}");
+            // Only now: a database that was away is told at the next look.
+            self.watch.drift_told();
         }
         Ok(())
     }

@@ -157,9 +157,14 @@ impl Watch {
         self.inner().drift_settings = settings.clone();
     }
 
-    /// Drifts that began since this was asked last.
-    pub(super) fn drifts_begun(&self) -> Vec<Drifted> {
-        self.inner().drift.begun()
+    /// The oldest drift that began and was not told.
+    pub(super) fn drift_begun(&self) -> Option<Drifted> {
+        self.inner().drift.begun().first().cloned()
+    }
+
+    /// That one was told.
+    pub(super) fn drift_told(&self) {
+        self.inner().drift.told();
     }
 
     /// Whether it drifts now.

@@ -52,6 +52,9 @@ async fn vote(scene: &Scene, candidate: &VersionId, up: impl Fn(bool, usize) -> 
 async fn a_candidate_draws_for_its_share_only_and_everybody_stays_with_a_version() {
     let scene = Scene::with(QUICK).await;
     let tuned = scene.tuned(0.1).await;
+    let (status, error) = begin(&scene, &scene.first, 0.5, 0).await;
+    assert_eq!(status, 409, "the champion beside itself: {error}");
+    assert!(trial(&scene).await.is_null(), "and nothing is written down of that");
     let (status, begun) = begin(&scene, &tuned, 0.5, 3).await;
     assert_eq!((status, &begun["state"]), (200, &json!("shadow")), "{begun}");
     until_state(&scene, "canary").await;
