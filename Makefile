@@ -50,7 +50,7 @@ promises: setup ## What the server promises under overload, abuse and restarts, 
 	@bash scripts/clients.sh --install
 	@.venv-clients/bin/python benches/promises/run.py
 
-experiment: setup ## The loop proved by simulated raters (docs/simulate.md); resumable, MINUTES=120 ends a leg; at most 12 hours in all
+experiment: setup ## The loop run by simulated raters and measured (docs/simulate.md); resumable, MINUTES=120 ends a leg; at most 12 hours in all
 	@bash scripts/experiment.sh full
 
 experiment-quick: setup ## The same at a small size, in about 15 minutes
