@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Subcommand;
-use plaudit_training::finetune::{Import, import};
+use plaudit_training::{
+    finetune::{Import, import},
+    miniature::album,
+};
 
 /// Data sets that do not come from votes.
 #[derive(clap::Args)]
@@ -14,7 +18,22 @@ pub(crate) struct Data {
 
 #[derive(Subcommand)]
 enum Command {
+    Draw(DrawArguments),
     Import(ImportArguments),
+}
+
+/// Draw captioned scenes of the miniature world: the pre-training set of `finetune` for the bundled pack.
+#[derive(clap::Args)]
+struct DrawArguments {
+    /// Pictures.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pictures: usize,
+    /// Seed of scenes and poses.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The set to write; must not be there yet.
+    #[arg(short, long, value_name = "DIR", default_value = "data/pretraining")]
+    output: PathBuf,
 }
 
 /// Import captioned pictures as the pre-training set of `finetune`.
@@ -43,16 +62,34 @@ struct ImportArguments {
 }
 
 impl Data {
-    /// Imports and says what came of it.
+    /// Does it and says what came of it.
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let Command::Import(chosen) = self.command;
+        match self.command {
+            Command::Draw(chosen) => chosen.run(),
+            Command::Import(chosen) => chosen.run(),
+        }
+    }
+}
+
+impl DrawArguments {
+    fn run(self) -> anyhow::Result<()> {
+        let out = self.output.display();
+        album(&self.output, self.pictures, self.seed).with_context(|| format!("cannot write {out}"))?;
+        println!("{} pictures", self.pictures);
+        eprintln!("{out} is there.\nNext: plaudit-train finetune --pretraining {out} --dataset DATASET");
+        Ok(())
+    }
+}
+
+impl ImportArguments {
+    fn run(self) -> anyhow::Result<()> {
         let settings = Import {
-            source: chosen.source,
-            pack: chosen.pack,
-            out: chosen.output,
-            no_small: chosen.no_small,
-            most: chosen.most,
-            skip_faulty: chosen.skip_faulty,
+            source: self.source,
+            pack: self.pack,
+            out: self.output,
+            no_small: self.no_small,
+            most: self.most,
+            skip_faulty: self.skip_faulty,
             show: true,
         };
         let made = import(&settings)?;

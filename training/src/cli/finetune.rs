@@ -63,12 +63,20 @@ pub(crate) struct FinetuneArguments {
     /// Weight of the distance from the parent's predictions; by default 0 with pre-training pictures and 1 without.
     #[arg(long)]
     anchor: Option<f32>,
+    /// Let timesteps count alike: each row by the inverse root of the parent's error, which is large where there is little noise. Needs the
+    /// parent's predictions. No effect on kto
+    #[arg(long)]
+    balance: bool,
     /// Guidance scale inside the loss, for rounds after the first; twice the work.
     #[arg(long)]
     guidance: Option<f32>,
     /// The signed target's bound b: larger moves less.
     #[arg(long, default_value_t = 1.0)]
     bound: f32,
+    /// The signed target's r relative to the prompt's other pictures, in parts of how far they usually lie from their mean: hard prompts
+    /// push as much as easy ones.
+    #[arg(long)]
+    relative: bool,
     /// KTO's β. Errors are means over a latent's numbers.
     #[arg(long, default_value_t = Kto::default().sharpness)]
     kto_beta: f32,
@@ -201,6 +209,7 @@ impl FinetuneArguments {
             pretraining_share: self.pretraining_share,
             prompt_drop: self.prompt_drop,
             anchor: self.anchor,
+            balance: self.balance,
             guidance: self.guidance,
             selection: self.selection(),
             steps: self.steps,
@@ -228,7 +237,7 @@ impl FinetuneArguments {
         match self.objective {
             Choice::RewardWeighted => Objective::RewardWeighted,
             Choice::Centred => Objective::Centred,
-            Choice::SignedTarget => Objective::SignedTarget { bound: self.bound },
+            Choice::SignedTarget => Objective::SignedTarget { bound: self.bound, relative: self.relative },
             Choice::Kto => Objective::Kto(Kto {
                 sharpness: self.kto_beta,
                 liked: self.kto_liked,

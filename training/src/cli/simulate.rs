@@ -97,6 +97,12 @@ pub(crate) struct Simulate {
     /// Highest learning rate of the generator
     #[arg(long, default_value_t = 1e-5)]
     tune_rate: f32,
+    /// Weight of staying near the champion's predictions; by default 0 with captioned pictures, 1 without
+    #[arg(long)]
+    anchor: Option<f32>,
+    /// Pictures more of each voted prompt that the champion draws for tuning and the reward scores
+    #[arg(long, default_value_t = 0)]
+    tune_pictures: usize,
     /// Captioned pictures that tuning holds on to
     #[arg(long, value_name = "DATASET")]
     base_data: Option<PathBuf>,
@@ -195,6 +201,8 @@ impl Simulate {
                 reward_steps: self.reward_steps,
                 tune_steps: self.tune_steps,
                 tune_rate: self.tune_rate,
+                anchor: self.anchor,
+                tune_pictures: self.tune_pictures,
                 base_data: self.base_data.clone(),
                 seed: self.seed,
                 threads: self.threads,

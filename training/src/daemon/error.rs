@@ -7,7 +7,7 @@ use std::{
 
 use plaudit::{feedback::dataset::DatasetError, pack::PackError, registry::RegistryError, trial::TrialError};
 
-use crate::{finetune::FinetuneError, gate::GateError, reward::RewardError};
+use crate::{collect::CollectError, finetune::FinetuneError, gate::GateError, reward::RewardError};
 
 /// Why the daemon cannot go on, or why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,8 @@ pub enum DaemonError {
     Reward(#[from] RewardError),
     #[error("comparing with the champion: {0}")]
     Gate(#[from] GateError),
+    #[error("drawing pictures to tune on: {0}")]
+    Draw(#[from] CollectError),
     #[error("tuning the generator: {0}")]
     Tune(#[from] FinetuneError),
     #[error("cannot {action} {path}: {source}")]

@@ -130,7 +130,14 @@ pub(super) fn settings(data: &Path) -> DaemonSettings {
         lease: 3,
         watermark: Watermark { new_votes: 100, rounds_per_day: 100, ..usual.watermark.clone() },
         soundness: Soundness { min_votes: 100, ..usual.soundness.clone() },
-        learning: Learning { reward_steps: 20, tune_steps: 2, tune_rows: 2, threads: 1, ..usual.learning.clone() },
+        learning: Learning {
+            reward_steps: 20,
+            tune_pictures: 1,
+            tune_steps: 2,
+            tune_rows: 2,
+            threads: 1,
+            ..usual.learning.clone()
+        },
         passing: Passing {
             gate_prompts: 6,
             gate_pictures: 2,

@@ -82,6 +82,17 @@ async fn is_sound(data: &Path, champion: &plaudit::domain::VersionId, point: &st
     Ok(())
 }
 
+/// Each prompt that was voted on was drawn once more, once, and tuned on with the others.
+fn what_was_drawn_was_learned_from(round: &Path) -> anyhow::Result<()> {
+    let lines = |name: &str| Ok::<_, std::io::Error>(fs::read_to_string(round.join(name))?.lines().count());
+    let prompts = sets::prompts(&round.join(sets::LEARNED))?.len();
+    assert!(prompts > 0);
+    assert_eq!((lines("drawn-prompts.txt")?, lines("drawn/drawn.jsonl")?), (prompts, prompts));
+    let begun: serde_json::Value = serde_json::from_slice(&fs::read(round.join("tune/run/begun.json"))?)?;
+    assert!(begun["pictures"].as_u64() > Some(prompts as u64), "{begun}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_that_is_killed_at_every_step_goes_on_and_ends_once() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -100,6 +111,7 @@ async fn a_round_that_is_killed_at_every_step_goes_on_and_ends_once() -> anyhow:
     }
     let said = child_killed(data, None);
     is_sound(data, &champion, "the end").await?;
+    what_was_drawn_was_learned_from(&data.join("runs/round-1"))?;
 
     let store = Store::attach(data).await?;
     let registry = Registry::open(store.clone(), RegistrySettings::default()).await?;

@@ -2,7 +2,7 @@
 //!
 //! A prompt's part follows from its meaning and the seed alone, so what is measured on in one round was never learned from in another.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use plaudit::feedback::dataset::{Card, DatasetError, DatasetLimits, ExportFacts, Format, Reader, Row, Writer};
 
@@ -30,6 +30,20 @@ pub(super) fn divide(folder: &Path, seed: u64) -> Result<ExportFacts, DatasetErr
         measured(&row).is_none().then_some(row)
     })?;
     Ok(facts)
+}
+
+/// Every prompt of a set once, in the order of the votes.
+pub(super) fn prompts(place: &Path) -> Result<Vec<String>, DatasetError> {
+    let reader = Reader::open(place, &DatasetLimits::default())?;
+    let (mut seen, mut prompts) = (HashSet::new(), Vec::new());
+    for entry in reader.entries() {
+        // A line is a prompt where these are read.
+        let prompt = entry?.row.prompt.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !prompt.is_empty() && seen.insert(prompt.clone()) {
+            prompts.push(prompt);
+        }
+    }
+    Ok(prompts)
 }
 
 /// The rows that `keep` lets through.

@@ -29,15 +29,18 @@ pub enum TuneObjective {
     RewardWeighted,
     /// Rewards less their prompt's mean
     Centred,
-    /// A bounded pull or push
+    /// A bounded pull or push, as far as the reward is from a half
     SignedTarget,
+    /// A bounded pull or push, as far as the reward is from those of the prompt's other pictures
+    RelativeTarget,
     /// From the votes, without the reward
     Kto,
 }
 
 impl TuneObjective {
     /// Every objective.
-    pub const ALL: [Self; 4] = [Self::RewardWeighted, Self::Centred, Self::SignedTarget, Self::Kto];
+    pub const ALL: [Self; 5] =
+        [Self::RewardWeighted, Self::Centred, Self::SignedTarget, Self::RelativeTarget, Self::Kto];
 
     /// Its name in reports and folders.
     pub fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl TuneObjective {
             Self::RewardWeighted => "reward-weighted",
             Self::Centred => "centred",
             Self::SignedTarget => "signed-target",
+            Self::RelativeTarget => "relative-target",
             Self::Kto => "kto",
         }
     }
@@ -54,7 +58,8 @@ impl TuneObjective {
         match self {
             Self::RewardWeighted => Objective::RewardWeighted,
             Self::Centred => Objective::Centred,
-            Self::SignedTarget => Objective::SignedTarget { bound: 1.0 },
+            Self::SignedTarget => Objective::SignedTarget { bound: 1.0, relative: false },
+            Self::RelativeTarget => Objective::SignedTarget { bound: 1.0, relative: true },
             Self::Kto => Objective::Kto(Kto::default()),
         }
     }
@@ -138,6 +143,10 @@ pub struct Learning {
     /// Captioned pictures that tuning holds on to, as `plaudit-train data import` writes them: the base's own. Without them the anchor stands in
     #[arg(long, env = "PLAUDIT_TRAIN_BASE_DATA", value_name = "DATASET")]
     pub base_data: Option<PathBuf>,
+    /// Pictures more of each voted prompt that the champion draws for tuning, which the reward scores and nobody votes on: the paper's unlabelled
+    /// set. 0: none. Not with kto
+    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_PICTURES", default_value_t = 0, value_name = "PICTURES")]
+    pub tune_pictures: usize,
     /// How the generator is tuned
     #[arg(long, env = "PLAUDIT_TRAIN_OBJECTIVE", value_enum, default_value_t)]
     pub objective: TuneObjective,

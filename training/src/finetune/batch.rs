@@ -14,6 +14,9 @@ use crate::{random::Random, step::Batch};
 /// diffusers' bounds on the posterior's log-variance.
 const LOG_VARIANCE: (f32, f32) = (-30.0, 20.0);
 
+/// Below it an error is taken for this one, so that no row outweighs all others.
+const SMALLEST_ERROR: f32 = 1e-5;
+
 /// The inputs of one run of the graph; lengths as the graph's documentation says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct MicroBatch {
@@ -43,6 +46,16 @@ impl MicroBatch {
         }
     }
 
+    /// 1 / √‖ε_ref − ε‖² of each row.
+    fn inverse_errors(&self) -> Vec<f32> {
+        let cells = self.noise.len() / self.timestep.len().max(1);
+        let rows = self.reference.chunks(cells).zip(self.noise.chunks(cells));
+        let error = |(predicted, noise): (&[f32], &[f32])| {
+            predicted.iter().zip(noise).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / cells as f32
+        };
+        rows.map(|row| error(row).max(SMALLEST_ERROR).sqrt().recip()).collect()
+    }
+
     /// Fills the step's inputs.
     pub(super) fn fill(&self, batch: &mut Batch<'_>) {
         self.asked(|name, values| batch.f32(name).copy_from_slice(values));
@@ -69,6 +82,20 @@ pub(super) struct GlobalBatch {
 }
 
 impl GlobalBatch {
+    /// Divides each row's weight and anchor by the root of the reference's error: at timesteps with little noise that error is large whatever
+    /// the picture shows, and would drown those at which it is decided. The divisors' mean is 1. NFT's adaptive weight (Zheng et al. 2025), for ε.
+    pub(super) fn balance(&mut self) {
+        let factors: Vec<Vec<f32>> = self.micros.iter().map(MicroBatch::inverse_errors).collect();
+        let rows = factors.iter().map(Vec::len).sum::<usize>().max(1);
+        let mean = factors.iter().flatten().sum::<f32>() / rows as f32;
+        for (micro, factors) in self.micros.iter_mut().zip(factors) {
+            for (row, factor) in factors.into_iter().enumerate() {
+                micro.weight[row] *= factor / mean;
+                micro.anchor[row] *= factor / mean;
+            }
+        }
+    }
+
     /// Mean of ‖ε_ref − ε‖² over all numbers.
     pub(super) fn reference_error(&self) -> f32 {
         let (mut sum, mut count) = (0.0, 0);
@@ -132,10 +159,11 @@ impl Source {
         (scaling, shift): (f64, f64),
     ) -> Result<Self, FinetuneError> {
         let means = prompt_means(&data);
+        let spread = spread(&data, &means);
         let terms: Vec<Terms> = data
             .scored
             .iter()
-            .map(|picture| settings.objective.of_reward(picture.reward, means[&picture.prompt]))
+            .map(|picture| settings.objective.of_reward(picture.reward, means[&picture.prompt], spread))
             .collect();
         let counts = counts(settings, !data.pretraining.is_empty())?;
         let model = Kind::of(settings, &data, &terms, counts.0)?;
@@ -330,4 +358,36 @@ fn prompt_means(data: &Data) -> HashMap<usize, f32> {
         *count += 1.0;
     }
     sums.into_iter().map(|(prompt, (sum, count))| (prompt, (sum / count) as f32)).collect()
+}
+
+/// Standard deviation of r − the mean of its prompt's pictures, over all pictures.
+fn spread(data: &Data, means: &HashMap<usize, f32>) -> f32 {
+    let squares = data.scored.iter().map(|picture| f64::from(picture.reward - means[&picture.prompt]).powi(2));
+    (squares.sum::<f64>() / data.scored.len().max(1) as f64).sqrt() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_rows_count_by_the_inverse_root_of_the_references_error() {
+        let micro = |errors: [f32; 2]| MicroBatch {
+            noise: vec![0.0; 6],
+            reference: errors.iter().flat_map(|error| [error.sqrt(); 3]).collect(),
+            timestep: vec![0.0; 2],
+            weight: vec![1.0, -2.0],
+            anchor: vec![0.5; 2],
+            ..MicroBatch::default()
+        };
+        let mut batch = GlobalBatch { micros: vec![micro([0.04, 0.01]), micro([0.25, 0.04])], effective: 4.0 };
+        batch.balance();
+        // 1/√e is 5, 10, 2 and 5, of mean 5.5.
+        let near = |found: &[f32], wanted: [f32; 2]| {
+            assert!(found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-5), "{found:?}, not {wanted:?}");
+        };
+        near(&batch.micros[0].weight, [5.0 / 5.5, -20.0 / 5.5]);
+        near(&batch.micros[1].weight, [2.0 / 5.5, -10.0 / 5.5]);
+        near(&batch.micros[0].anchor, [2.5 / 5.5, 5.0 / 5.5]);
+    }
 }

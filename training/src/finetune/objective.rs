@@ -14,9 +14,10 @@
 //! | reward-weighted | 1 | r | 0 | Lee et al. 2023, §4.3 |
 //! | centred | 1 | r − mean of r over the prompt's pictures | 0 | DDPO (Black et al. 2023), its RWR |
 //! | signed target | (2r − 1) / b | 1 | 0 | NFT (Zheng et al. 2025), for ε |
+//! | signed target, relative | clip((r − mean of the prompt's pictures) / Z, −1, 1) / b | 1 | 0 | NFT, its optimality probability |
 //! | KTO | 1 | 0 | vote's weight, ±1 | Diffusion-KTO (Li et al. 2024) |
 //!
-//! Pre-training rows have m = 1, w = β, whatever the objective. With guidance s, ε_θ is ε_∅ + s (ε_z − ε_∅), and so is ε_ref.
+//! Z is the standard deviation of r − mean over all pictures. Pre-training rows have m = 1, w = β, whatever the objective. With guidance s, ε_θ is ε_∅ + s (ε_z − ε_∅), and so is ε_ref.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub enum Objective {
     SignedTarget {
         /// b > 0: larger moves less; 1 makes r = 1 plain denoising.
         bound: f32,
+        /// Whether r is taken relative to the prompt's other pictures, as NFT does: ½ + ½ clip((r − mean) / Z, −1, 1). Hard prompts then push
+        /// as much as easy ones, and a reward whose answers lie close together moves as far as one whose do not.
+        #[serde(default)]
+        relative: bool,
     },
     /// From the votes themselves, without a reward.
     Kto(Kto),
@@ -69,12 +74,16 @@ pub(super) struct Terms {
 pub(super) const DENOISE: Terms = Terms { mix: 1.0, weight: 1.0, kto_weight: 0.0, kto_slope: 0.0 };
 
 impl Objective {
-    /// Of a scored picture: r, and the mean of r over its prompt's pictures. Objectives of votes have no such rows.
-    pub(super) fn of_reward(&self, reward: f32, mean: f32) -> Terms {
+    /// Of a scored picture: r, the mean of r over its prompt's pictures, and Z. Objectives of votes have no such rows.
+    pub(super) fn of_reward(&self, reward: f32, mean: f32, spread: f32) -> Terms {
         match *self {
             Self::RewardWeighted => Terms { weight: reward, ..DENOISE },
             Self::Centred => Terms { weight: reward - mean, ..DENOISE },
-            Self::SignedTarget { bound } => Terms { mix: (2.0 * reward - 1.0) / bound, ..DENOISE },
+            Self::SignedTarget { bound, relative: false } => Terms { mix: (2.0 * reward - 1.0) / bound, ..DENOISE },
+            Self::SignedTarget { bound, relative: true } => {
+                let score = if spread > 0.0 { ((reward - mean) / spread).clamp(-1.0, 1.0) } else { 0.0 };
+                Terms { mix: score / bound, ..DENOISE }
+            }
             Self::Kto(_) => Terms { weight: 0.0, ..DENOISE },
         }
     }
@@ -109,10 +118,14 @@ mod tests {
     #[test]
     fn rewards_and_votes_become_terms() {
         let weighted = |reward| Terms { weight: reward, ..DENOISE };
-        assert_eq!(Objective::RewardWeighted.of_reward(0.7, 0.2), weighted(0.7));
-        assert_eq!(Objective::Centred.of_reward(0.25, 0.75), weighted(-0.5));
-        let signed = Objective::SignedTarget { bound: 2.0 };
-        assert_eq!([1.0, 0.5, 0.0].map(|reward| signed.of_reward(reward, 0.0).mix), [0.5, 0.0, -0.5]);
+        assert_eq!(Objective::RewardWeighted.of_reward(0.7, 0.2, 0.1), weighted(0.7));
+        assert_eq!(Objective::Centred.of_reward(0.25, 0.75, 0.1), weighted(-0.5));
+        let signed = Objective::SignedTarget { bound: 2.0, relative: false };
+        assert_eq!([1.0, 0.5, 0.0].map(|reward| signed.of_reward(reward, 0.0, 0.1).mix), [0.5, 0.0, -0.5]);
+        let relative = Objective::SignedTarget { bound: 2.0, relative: true };
+        let mixes = [1.0, 0.375, 0.25, 0.0].map(|reward| relative.of_reward(reward, 0.25, 0.25).mix);
+        assert_eq!(mixes, [0.5, 0.25, 0.0, -0.5]);
+        assert_eq!(relative.of_reward(0.5, 0.5, 0.0).mix, 0.0);
         let kto = Kto { sharpness: 10.0, weights: [1.0, 0.5], ..Kto::default() };
         assert_eq!((kto.of_vote(true, 0.8).kto_weight, kto.of_vote(true, 0.8).kto_slope), (0.8, 10.0));
         assert_eq!((kto.of_vote(false, 0.8).kto_weight, kto.of_vote(false, 0.8).kto_slope), (0.4, -10.0));

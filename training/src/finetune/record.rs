@@ -10,7 +10,7 @@ use super::{Finetune, FinetuneError, data::Data};
 /// What a run was begun with, in its directory.
 const BEGUN: &str = "begun.json";
 /// What must not change between two legs. Rate, steps and rhythm may.
-const FIXED: [&str; 13] = [
+const FIXED: [&str; 14] = [
     "parent",
     "data_sha256",
     "objective",
@@ -19,6 +19,7 @@ const FIXED: [&str; 13] = [
     "pretraining_share",
     "prompt_drop",
     "anchor",
+    "balance",
     "guidance",
     "selection",
     "rows",
@@ -41,6 +42,7 @@ fn record(settings: &Finetune, pack: &Pack, data: &Data) -> Value {
         "pretraining_share": settings.pretraining_share,
         "prompt_drop": settings.prompt_drop,
         "anchor": settings.gamma(),
+        "balance": settings.balance,
         "guidance": settings.guidance,
         "selection": settings.selection,
         "steps": settings.steps,

@@ -50,6 +50,9 @@ pub struct Finetune {
     pub prompt_drop: f32,
     /// γ, the weight of ‖ε_θ − ε_ref‖² on the other rows; `None`: 0 with a pre-training set, [`Finetune::STAND_IN`] without.
     pub anchor: Option<f32>,
+    /// Whether rows count by the inverse root of the reference's error, so that timesteps with little noise do not drown the others. Not for
+    /// KTO's term. Default: no.
+    pub balance: bool,
     /// s of guided training, for rounds after the first: the classifier-free-guided prediction is in the loss. Twice the work. `None`: the conditional one.
     pub guidance: Option<f32>,
     /// All weights, attention only, or LoRA. Default: all.
@@ -113,6 +116,7 @@ impl Finetune {
             pretraining_share: 0.5,
             prompt_drop: 0.1,
             anchor: None,
+            balance: false,
             guidance: None,
             selection: Selection::All,
             steps: 500,
@@ -176,7 +180,7 @@ impl Finetune {
             return refuse("divergence must be above 1");
         }
         match self.objective {
-            Objective::SignedTarget { bound } if !(bound.is_finite() && bound > 0.0) => {
+            Objective::SignedTarget { bound, .. } if !(bound.is_finite() && bound > 0.0) => {
                 refuse("the signed target's bound must be above 0")
             }
             Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),

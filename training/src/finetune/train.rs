@@ -207,7 +207,7 @@ fn sessions(threads: usize) -> SessionSettings {
 }
 
 fn wants_reference(settings: &Finetune) -> bool {
-    settings.gamma() > 0.0 || settings.objective.needs_reference()
+    settings.gamma() > 0.0 || settings.balance || settings.objective.needs_reference()
 }
 
 fn kto(settings: &Finetune) -> Option<super::Kto> {
@@ -222,6 +222,7 @@ struct Bench {
     reference: Option<Forward>,
     current: Option<Forward>,
     window: Option<Window>,
+    balance: bool,
 }
 
 impl Bench {
@@ -233,7 +234,7 @@ impl Bench {
         };
         let reference = wants_reference(settings).then(|| Forward::reference(unet, shape, &sessions)).transpose()?;
         let current = kto(settings).map(|_| Forward::current(unet, shape, lora, trainer.parameters(), &sessions));
-        Ok(Self { reference, current: current.transpose()?, window: None })
+        Ok(Self { reference, current: current.transpose()?, window: None, balance: settings.balance })
     }
 
     fn resume(&mut self, settings: &Finetune, lines: &[Line]) {
@@ -246,6 +247,9 @@ impl Bench {
             for micro in &mut batch.micros {
                 let predicted = reference.predict(micro)?.to_vec();
                 micro.reference = predicted;
+            }
+            if self.balance {
+                batch.balance();
             }
             facts.push((REFERENCE_ERROR.to_owned(), batch.reference_error()));
         }

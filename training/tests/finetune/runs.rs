@@ -41,7 +41,7 @@ fn equal_seeds_give_equal_packs_and_others_do_not() {
     dataset(folder.path(), 5, Format::JsonLines);
     let of = |name: &str, seed: u64| Finetune {
         labelled: Some(folder.path().join("dataset")),
-        objective: Objective::SignedTarget { bound: 1.0 },
+        objective: Objective::SignedTarget { bound: 1.0, relative: false },
         seed,
         steps: 2,
         ..settings(folder.path(), name)

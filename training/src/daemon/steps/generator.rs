@@ -1,7 +1,10 @@
 //! Steps about the generator.
 
+use std::{fs, path::PathBuf};
+
 use plaudit::{
     domain::{Kind, VersionId},
+    feedback::dataset::Format,
     registry::RegistryError,
     round::{RoundOutcome, RoundStage},
     trial::{self, NewTrial, TrialError},
@@ -10,9 +13,9 @@ use serde_json::json;
 
 use super::{Next, Step, blocking, quiet};
 use crate::{
-    collect::Prompts,
+    collect::{Collection, Prompts, Voters, collect},
     daemon::{
-        ACTOR, DaemonError, Release,
+        ACTOR, DaemonError, Release, TuneObjective,
         crash::{CrashPoint, pass},
         sets,
     },
@@ -26,17 +29,50 @@ const GATE_SEEDS: u64 = 4100;
 const GATE_HELD_OUT: f64 = 0.4;
 /// Updates between sample sheets of a tuning; a shorter one has none.
 const SHEET_EVERY: u64 = 100;
+/// Pictures that nobody voted on, and the prompts that they were drawn for, in a round's folder.
+const DRAWN: &str = "drawn";
+const DRAWN_PROMPTS: &str = "drawn-prompts.txt";
 
 /// What is said of a release, or why there was none: what the round began with is gone.
 type Released = Result<String, String>;
 
 impl Step<'_> {
     pub(super) async fn tune(&self) -> Result<Next, DaemonError> {
-        let settings = self.tuning();
-        let tuned = blocking(move || finetune(&settings)).await?;
+        let (settings, more) = (self.tuning(), self.more_pictures()?);
+        let tuned = blocking(move || {
+            more.as_ref().map(collect).transpose()?;
+            Ok::<_, DaemonError>(finetune(&settings)?)
+        })
+        .await?;
         pass(CrashPoint::Tuned);
         let facts = json!({"steps": tuned.steps, "seconds": tuned.seconds, "data_sha256": tuned.data_sha256, "rewards": tuned.rewards});
         Ok(self.on(RoundStage::GeneratorGate, "tune", facts))
+    }
+
+    /// Where pictures lie that nobody voted on, where there are to be any.
+    fn drawn(&self) -> Option<PathBuf> {
+        let learning = &self.daemon.settings.learning;
+        let wanted = learning.tune_pictures > 0 && learning.objective != TuneObjective::Kto;
+        wanted.then(|| self.folder.join(DRAWN))
+    }
+
+    /// More of the voted prompts' pictures, by the champion.
+    fn more_pictures(&self) -> Result<Option<Collection>, DaemonError> {
+        let Some(out) = self.drawn() else { return Ok(None) };
+        let learning = &self.daemon.settings.learning;
+        let prompts = self.folder.join(DRAWN_PROMPTS);
+        fs::write(&prompts, sets::prompts(&self.folder.join(sets::LEARNED))?.join("\n"))
+            .map_err(DaemonError::io("write", &prompts))?;
+        Ok(Some(Collection {
+            pack: self.champion(),
+            out,
+            prompts: Prompts::File(prompts),
+            images: learning.tune_pictures,
+            voters: Voters::Nobody,
+            format: Format::JsonLines,
+            seed: learning.seed.wrapping_add(self.round.sequence.unsigned_abs()),
+            threads: learning.threads,
+        }))
     }
 
     fn tuning(&self) -> Finetune {
@@ -44,6 +80,7 @@ impl Step<'_> {
         let folder = self.folder.join("tune");
         Finetune {
             labelled: Some(self.folder.join(sets::LEARNED)),
+            unlabelled: self.drawn().into_iter().collect(),
             pretraining: learning.base_data.clone(),
             reward: self.reward_folder(),
             objective: learning.objective.objective(),
