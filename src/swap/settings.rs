@@ -27,13 +27,13 @@ pub struct SwapSettings {
         value_name = "NICENESS"
     )]
     pub niceness: u8,
-    /// Memory that a version is taken to need while it is loaded, as a multiple of the weights that nothing else has loaded.
-    /// See docs/swap.md
+    /// Memory that a version is taken to need while it is loaded, as a multiple of the weights that nothing else has loaded. Pages of mapped
+    /// files, which the system takes back when it needs them, are not among it. See docs/swap.md
     #[arg(
         id = "swap.memory_factor",
         long = "swap-memory-factor",
         env = "PLAUDIT_SWAP_MEMORY_FACTOR",
-        default_value_t = 2.1,
+        default_value_t = 1.5,
         value_name = "FACTOR"
     )]
     pub memory_factor: f64,
