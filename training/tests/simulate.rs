@@ -1,64 +1,19 @@
 //! A whole round against a real server, with the smallest budget: raters ask and vote over HTTP, the daemon learns, the server swaps, the report is written.
 #![allow(missing_docs)]
 
+#[path = "support/daemon.rs"]
+mod daemon;
+
 use std::path::{Path, PathBuf};
 
 use plaudit_training::{
-    daemon::{DaemonSettings, Learning, Passing, Release, Soundness, TuneObjective, Watermark},
-    gate::{GeneratorBounds, RewardBounds},
+    daemon::TuneObjective,
     simulate::{Finished, Protocol, RaterKind, Shares, Simulation, simulate},
 };
 use serde_json::Value;
 
-/// Wider than any figure is: this is not about gates.
-const ANY: f64 = 1e6;
-
 fn pack() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature")
-}
-
-fn daemon() -> DaemonSettings {
-    let usual = DaemonSettings::new("data");
-    let reward_bounds = RewardBounds {
-        auroc_loss: ANY,
-        calibration_rise: ANY,
-        objects_loss: ANY,
-        category_loss: ANY,
-        dark_correlation_rise: ANY,
-        look_correlation_change: ANY,
-        darkened_rise: ANY,
-    };
-    let generator_bounds = GeneratorBounds {
-        reward_loss: ANY,
-        judge_loss: ANY,
-        clip_loss: ANY,
-        diversity_loss: ANY,
-        saturation_change: ANY,
-        saturated_change: ANY,
-        dark_change: ANY,
-        edge_change: ANY,
-        distance: ANY,
-        flagged_rise: ANY,
-        latency_ratio: ANY,
-        objects_loss: ANY,
-        category_loss: ANY,
-    };
-    DaemonSettings {
-        watermark: Watermark { new_votes: 1, ..usual.watermark.clone() },
-        soundness: Soundness { min_votes: 50, max_rater_share: 0.5, ..usual.soundness.clone() },
-        learning: Learning { reward_steps: 20, tune_steps: 2, tune_rows: 2, threads: 1, ..usual.learning.clone() },
-        passing: Passing {
-            gate_prompts: 6,
-            gate_pictures: 2,
-            gate_steps: 2,
-            accept_inconclusive: true,
-            release: Release::Promote,
-            reward_bounds,
-            generator_bounds,
-            ..usual.passing.clone()
-        },
-        ..usual
-    }
 }
 
 fn simulation(out: &Path) -> Simulation {
@@ -79,7 +34,7 @@ fn simulation(out: &Path) -> Simulation {
         steps: 6,
         trial_prompts: 0,
         protocol: Protocol { prompts: 6, pictures: 1, best_of: 2, steps: 2, ..Protocol::default() },
-        daemon: daemon(),
+        daemon: daemon::daemon(),
         flags: Vec::new(),
         leg: None,
         seed: 0,
