@@ -4,7 +4,11 @@
 #[path = "support/daemon.rs"]
 mod daemon;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use plaudit_training::{
     daemon::TuneObjective,
@@ -78,4 +82,40 @@ async fn a_round_goes_from_votes_over_http_to_a_report() {
     let mut again = asked;
     again.program = Some("/nowhere/plaudit".into());
     assert_eq!(simulate(&again).await.expect("the same report"), Finished::Whole(page));
+}
+
+/// How requests ended, by status, in the server's log.
+fn statuses(log: &str) -> BTreeMap<u16, usize> {
+    let mut counts = BTreeMap::new();
+    let said = log.lines().filter_map(|line| line.split_once("answered status=")?.1.split_whitespace().next());
+    for status in said {
+        *counts.entry(status.parse().expect("a status")).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+#[ignore = "about a quarter of an hour: `make experiment-quick`"]
+fn experiment_quick_leaves_a_whole_report_and_no_request_fails() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("bash");
+    command.args(["scripts/experiment.sh", "quick"]).current_dir(root).env("OUT", folder.path());
+    let status = command.env("TRAIN", env!("CARGO_BIN_EXE_plaudit-train")).status().expect("a script");
+    assert!(status.success(), "{status}");
+
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a file");
+    let report: Value = serde_json::from_str(&text("report.json")).expect("JSON");
+    assert_eq!(
+        (&report["whole"], report["legs"].as_array().map(Vec::len)),
+        (&Value::Bool(true), Some(1)),
+        "{report:#}"
+    );
+    assert_eq!(report["legs"][0]["arms"].as_array().map(Vec::len), Some(6), "base and tuned, three ways each");
+    let page = text("report.html");
+    assert!(page.contains("</svg>") && page.trim_end().ends_with("</html>"), "{} bytes", page.len());
+    let counts = statuses(&text("legs/reward-weighted-hostile-00/server.log"));
+    println!("requests by status: {counts:?}");
+    assert!(counts.keys().all(|status| (200..300).contains(status)), "{counts:?}");
+    assert!(counts.values().sum::<usize>() >= 180, "90 prompts are asked for and voted on: {counts:?}");
 }
