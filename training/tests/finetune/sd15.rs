@@ -8,7 +8,7 @@
 use std::{
     fs,
     mem::MaybeUninit,
-    os::unix::{fs::symlink, process::ExitStatusExt},
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Instant,
@@ -43,13 +43,17 @@ fn run(program: &Path, arguments: &[&str]) {
     assert!(peak < MEMORY_GIB, "{arguments:?}: {peak:.1} GiB");
 }
 
-/// The export with the miniature's CLIP: what a reward says of these pictures does not matter, but there must be one.
-fn with_clip(export: &Path, place: &Path) {
-    fs::create_dir(place).expect("a folder");
-    for entry in fs::read_dir(export).expect("the export").flatten() {
-        symlink(fs::canonicalize(entry.path()).expect("a path"), place.join(entry.file_name())).expect("a link");
+/// Copies a folder: packs are not imported from links of either kind.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let (path, place) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy(&path, &place);
+        } else {
+            fs::copy(&path, &place).expect("a copy");
+        }
     }
-    symlink(fs::canonicalize(bundled().join("clip")).expect("CLIP"), place.join("clip")).expect("a link");
 }
 
 #[test]
@@ -59,8 +63,11 @@ fn a_lora_step_of_sd15_fits_a_machine_of_24_gib() {
     let beside = export.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = tempfile::tempdir_in(beside).expect("a folder");
     let at = |name: &str| folder.path().join(name).to_str().expect("a path").to_owned();
-    with_clip(&export, &folder.path().join("export"));
+    // With the miniature's CLIP: there must be a reward, and what it says of these pictures does not matter.
+    copy(&export, &folder.path().join("export"));
+    copy(&bundled().join("clip"), &folder.path().join("export/clip"));
     run(&locate(None).expect("plaudit is built"), &["pack", "import", &at("export"), "-o", &at("sd15")]);
+    fs::remove_dir_all(at("export")).expect("room");
     let votes = dataset(folder.path(), 2, Format::JsonLines);
     let reward = bundled().join("reward");
     let [votes, reward] = [&votes, &reward].map(|path| path.to_str().expect("a path"));
