@@ -55,10 +55,10 @@ fn a_lora_step_of_sd15_fits_a_machine_of_24_gib() {
     run(&plaudit, &["pack", "import", &text(&export), "-o", &at("sd15")]);
     let votes = text(&dataset(folder.path(), 2, Format::JsonLines));
     let (sd15, data, out) = (at("sd15"), at("data"), at("tuned"));
-    // The objective that needs no reward, and with the most beside the step: the reference, and the weights of the moment.
+    // The objective that needs no reward; beside the step it has a session for the weights of the moment and the reference.
     let mut arguments = vec!["finetune", "--pack", &sd15, "--dataset", &votes, "--objective", "kto", "--data", &data];
     arguments.extend(["--out", &out, "--selection", "lora", "--rows", "1", "--micro-batches", "2", "--steps", "1"]);
-    arguments.extend(["--warmup", "0", "--rate", "1e-4", "--sheet-every", "0", "--force"]);
+    arguments.extend(["--warmup", "0", "--rate", "1e-4", "--sheet-every", "0"]);
     run(Path::new(env!("CARGO_BIN_EXE_plaudit-train")), &arguments);
 
     let metrics = fs::read_to_string(folder.path().join("data/run/metrics.jsonl")).expect("metrics");
