@@ -27,7 +27,7 @@ browser: setup ## The pages in headless Chromium (needs Chromium and Node.js)
 	@cargo build --quiet --workspace --bin plaudit
 	@bash tests/browser/run.sh
 
-slow: setup ## SD v1.5's exact shape, random weights: 24 GiB of memory, 15 GB of disk, Python with requirements-dev.txt
+slow: setup ## SD v1.5's exact shape, drawing and a LoRA step (24 GiB of memory, 25 GB of disk, Python with requirements-dev.txt), and experiment-quick
 	@bash scripts/slow.sh
 
 lint: ## Formatting, clippy and docs, warnings as errors

@@ -62,8 +62,8 @@ run() {
   results=$kit/results
   mkdir -p "$results"
   prepare_pack
-  local rows=1,2,4,8,16,32 calls=20 steps=20,50 runs=5 counts=1,4 swaps=20 train_rows=1,4,8 train_steps=10 at_once=32
-  if [ -n "$quick" ]; then rows=1,2 calls=2 steps=2 runs=1 counts=1 swaps=2 train_rows=1 train_steps=1 at_once=2; fi
+  local rows=1,2,4,8,16,32 calls=20 steps=20,50 runs=5 counts=1,4 swaps=20 train_rows=1,4,8 tune_rows=1,4 train_steps=10 at_once=32
+  if [ -n "$quick" ]; then rows=1,2 calls=2 steps=2 runs=1 counts=1 swaps=2 train_rows=1 tune_rows=1 train_steps=1 at_once=2; fi
   measure machine machine
   measure verify "$kit/plaudit" pack verify "$pack" --device "$device"
   measure unet "$kit/measure" unet --pack "$pack" --device "$device" --rows $rows --calls $calls --cache "$kit/variants"
@@ -72,6 +72,7 @@ run() {
   measure terminate "$kit/measure" terminate --pack "$pack" --device "$device" --rows $at_once
   measure train "$kit/measure" train --unet "$unet" --tokens $tokens --device "$device" --rows $train_rows --steps $train_steps
   measure train_tf32 "$kit/measure" train --unet "$unet" --tokens $tokens --device "$device" --rows $train_rows --steps $train_steps --tf32
+  measure finetune "$kit/measure" train --tune --unet "$unet" --tokens $tokens --device "$device" --rows $tune_rows --steps $train_steps
   measure_serving
   [ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}"; exit 1; }
   echo "all measured: $results"

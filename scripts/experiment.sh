@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The proof of docs/simulate.md. Goes on where it stopped: `quick` in about 15 minutes, `full` in legs.
+# OUT: where everything goes. TRAIN: a plaudit-train that is built already, plaudit beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --release --workspace --bins
-train=target/release/plaudit-train
+train=${TRAIN:-target/release/plaudit-train}
+[ -n "${TRAIN:-}" ] || cargo build --release --workspace --bins
 case "${1:-full}" in
   quick)
     exec "$train" simulate -o "${OUT:-runs/experiment-quick}" --objectives reward-weighted --hostile 0 --rounds 1 --prompts 90 \

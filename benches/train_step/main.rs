@@ -2,11 +2,16 @@
 //!
 //! ```sh
 //! cargo bench -p plaudit-training --bench train_step -- --python .venv-dev/bin/python
+//! cargo bench -p plaudit-training --bench train_step -- --python .venv-dev/bin/python --batch 16 --objective reward-weighted,signed-target,kto
 //! ```
+//!
+//! `denoising` is plain noise prediction from fresh weights on fresh numbers. The other objectives are fine-tuning's, with its defaults (the parent's predictions as
+//! reference, anchor 1): both sides begin with the pack's weights and take every step on one and the same batch, so that their losses can be compared.
 //!
 //! Each side is a process of its own (peak memory is a process's). They take single steps in turns, so that whatever else the machine does hits both.
 //! Printed are medians and minima of wall-clock time, processor time, and memory of the whole process and of it what the model added.
 
+mod objective;
 mod ours;
 mod worker;
 
@@ -15,6 +20,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Result;
 use clap::Parser;
 
+use objective::{Inputs, Objective};
 use worker::{Measured, Worker};
 
 /// Compare training steps.
@@ -23,6 +29,9 @@ pub(crate) struct Arguments {
     /// Rows of a batch, one or more.
     #[arg(long, value_delimiter = ',', default_values_t = [8, 32])]
     batch: Vec<usize>,
+    /// What is minimised, one or more.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Objective::Denoising])]
+    objective: Vec<Objective>,
     /// Rows of our graph; a larger batch is several runs for one update.
     #[arg(long, default_value_t = 4)]
     rows: usize,
@@ -56,23 +65,33 @@ fn main() -> Result<()> {
     std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
     let arguments = Arguments::parse();
     if arguments.worker {
-        return ours::serve(&arguments, arguments.batch[0]);
+        return ours::serve(&arguments, arguments.objective[0], arguments.batch[0]);
     }
-    arguments.batch.iter().try_for_each(|&batch| compare(&arguments, batch))
+    for &objective in &arguments.objective {
+        arguments.batch.iter().try_for_each(|&batch| compare(&arguments, objective, batch))?;
+    }
+    Ok(())
 }
 
-fn compare(arguments: &Arguments, batch: usize) -> Result<()> {
+fn compare(arguments: &Arguments, objective: Objective, batch: usize) -> Result<()> {
+    let folder = tempfile::tempdir()?;
     let rows = arguments.rows.min(batch);
     println!(
-        "batch {batch} (ours: {} × {rows} rows, {} at once), {} threads, {} steps",
+        "{objective}, batch {batch} (ours: {} × {rows} rows, {} at once), {} threads, {} steps",
         batch / rows,
         lanes(arguments, batch),
         arguments.threads,
         arguments.steps
     );
-    let mut workers = vec![Worker::start("plaudit", &mut our_command(arguments, batch)?)?];
+    let mut workers = vec![Worker::start("plaudit", &mut our_command(arguments, objective, batch)?)?];
     if let Some(python) = &arguments.python {
-        workers.push(Worker::start("pytorch", &mut their_command(arguments, python, batch))?);
+        let mut command = their_command(arguments, python, batch);
+        if objective != Objective::Denoising {
+            let path = folder.path().join("batch.safetensors");
+            Inputs::draw(batch).write(&path)?;
+            command.arg("--objective").arg(objective.to_string()).arg("--batch-file").arg(path);
+        }
+        workers.push(Worker::start("pytorch", &mut command)?);
     }
     for _ in 0..arguments.steps {
         workers.iter_mut().try_for_each(Worker::step)?;
@@ -81,6 +100,9 @@ fn compare(arguments: &Arguments, batch: usize) -> Result<()> {
     measured.iter().for_each(|side| println!("  {side}"));
     if let [ours, theirs] = measured.as_slice() {
         println!("  {}", ours.beside(theirs));
+        if objective != Objective::Denoising {
+            println!("  {}", ours.losses_beside(theirs));
+        }
     }
     Ok(())
 }
@@ -90,9 +112,9 @@ fn lanes(arguments: &Arguments, batch: usize) -> usize {
     arguments.lanes.min(batch / arguments.rows.min(batch)).min(arguments.threads).max(1)
 }
 
-fn our_command(arguments: &Arguments, batch: usize) -> Result<Command> {
+fn our_command(arguments: &Arguments, objective: Objective, batch: usize) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--worker").arg("--unet").arg(&arguments.unet);
+    command.arg("--worker").arg("--unet").arg(&arguments.unet).arg("--objective").arg(objective.to_string());
     let rows = arguments.rows.min(batch);
     let lanes = lanes(arguments, batch);
     for (flag, value) in [("--batch", batch), ("--rows", rows), ("--lanes", lanes), ("--threads", arguments.threads)] {

@@ -15,43 +15,66 @@ use plaudit_onnx::{
 use plaudit_training::{
     init, loss,
     optim::Schedule,
-    step::{Batch, LOSS, Selection, TrainGraph, Trainer, TrainerSettings},
+    step::{Batch, LOSS, Selection, StepReport, TrainGraph, Trainer, TrainerSettings},
 };
-
 use serde::Serialize;
 
 use super::{
     Arguments,
+    objective::{Objective, Tuning},
     worker::{Ended, Stepped},
 };
 
 const WARM_UP: usize = 2;
 const RATE: f32 = 1e-4;
 /// diffusers' training timesteps.
-const TIMESTEPS: usize = 1000;
+pub(crate) const TIMESTEPS: usize = 1000;
 /// Latent height and width of the miniature pack.
-const LATENT: usize = 16;
+pub(crate) const LATENT: usize = 16;
 /// Prompt tokens of the miniature pack.
-const TOKENS: usize = 24;
+pub(crate) const TOKENS: usize = 24;
 /// The input with the ε that the UNet is to predict.
 const NOISE: &str = "noise";
 
 /// Takes a step for each line of standard input.
-pub(crate) fn serve(arguments: &Arguments, batch: usize) -> Result<()> {
+pub(crate) fn serve(arguments: &Arguments, objective: Objective, batch: usize) -> Result<()> {
     let before_mib = status_mib("VmRSS")?;
-    let mut trainer = trainer(arguments, batch)?;
-    for _ in 0..WARM_UP {
-        trainer.step(fill)?;
+    let mut step = stepper(arguments, objective, batch)?;
+    let first = step()?;
+    for _ in 1..WARM_UP {
+        step()?;
     }
-    print(&Stepped { seconds: 0.0 })?;
-    let (began, mut loss) = (cpu_seconds()?, 0.0);
+    print(&Stepped { seconds: 0.0, loss: first.loss })?;
+    let began = cpu_seconds()?;
     for line in stdin().lines() {
         line?;
-        let report = trainer.step(fill)?;
-        loss = report.loss;
-        print(&Stepped { seconds: report.seconds })?;
+        let report = step()?;
+        print(&Stepped { seconds: report.seconds, loss: report.loss })?;
     }
-    print(&Ended { peak_mib: status_mib("VmHWM")?, before_mib, cpu_seconds: cpu_seconds()? - began, loss })
+    print(&Ended { peak_mib: status_mib("VmHWM")?, before_mib, cpu_seconds: cpu_seconds()? - began })
+}
+
+/// Takes a step whenever it is called.
+fn stepper(
+    arguments: &Arguments,
+    objective: Objective,
+    batch: usize,
+) -> Result<Box<dyn FnMut() -> Result<StepReport>>> {
+    if objective == Objective::Denoising {
+        let mut trainer = trainer(arguments, batch)?;
+        return Ok(Box::new(move || Ok(trainer.step(fill)?)));
+    }
+    let mut tuning = Tuning::open(arguments, objective, batch)?;
+    Ok(Box::new(move || tuning.step()))
+}
+
+/// What both kinds of trainers are opened with.
+pub(crate) fn settings(arguments: &Arguments, batch: usize) -> TrainerSettings {
+    TrainerSettings {
+        micro_batches: batch / arguments.rows,
+        lanes: arguments.lanes,
+        ..TrainerSettings::new(Schedule::constant(RATE))
+    }
 }
 
 fn print(answer: &impl Serialize) -> Result<()> {
@@ -65,15 +88,12 @@ fn trainer(arguments: &Arguments, batch: usize) -> Result<Trainer> {
     let sizes = [("batch", rows), ("height", LATENT), ("width", LATENT), ("sequence", TOKENS)];
     let dims = sizes.into_iter().map(|(name, size)| (name.to_owned(), size)).collect();
     let graph = TrainGraph::build(noise_prediction(&arguments.unet)?, &Selection::All, &dims)?;
-    let lanes = arguments.lanes;
-    let settings =
-        TrainerSettings { micro_batches: batch / rows, lanes, ..TrainerSettings::new(Schedule::constant(RATE)) };
     let session = SessionSettings {
-        threads: arguments.threads / lanes,
+        threads: arguments.threads / arguments.lanes,
         profile: arguments.profile.clone(),
         ..SessionSettings::default()
     };
-    Ok(Trainer::new(graph, &session, settings)?)
+    Ok(Trainer::new(graph, &session, settings(arguments, batch))?)
 }
 
 /// The UNet at its PyTorch initialisation, and the mean squared error of ε.

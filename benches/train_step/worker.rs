@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Stepped {
     pub(crate) seconds: f64,
+    /// Of the step; the first answer, after the warm-up, has that of the very first step.
+    pub(crate) loss: f32,
 }
 
 /// A worker's last words.
@@ -24,8 +26,6 @@ pub(crate) struct Ended {
     pub(crate) before_mib: f64,
     /// Processor time of all steps and threads.
     pub(crate) cpu_seconds: f64,
-    /// Of the last step.
-    pub(crate) loss: f32,
 }
 
 /// A running side.
@@ -35,6 +35,7 @@ pub(crate) struct Worker {
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     seconds: Vec<f64>,
+    losses: Vec<f32>,
 }
 
 impl Worker {
@@ -44,8 +45,9 @@ impl Worker {
         let mut process = piped.spawn().with_context(|| format!("cannot start {command:?}"))?;
         let orders = process.stdin.take().context("no pipe to the worker")?;
         let answers = BufReader::new(process.stdout.take().context("no pipe from the worker")?);
-        let mut worker = Self { name, process, orders, answers, seconds: Vec::new() };
-        worker.read::<Stepped>()?;
+        let mut worker = Self { name, process, orders, answers, seconds: Vec::new(), losses: Vec::new() };
+        let first: Stepped = worker.read()?;
+        worker.losses.push(first.loss);
         Ok(worker)
     }
 
@@ -55,16 +57,17 @@ impl Worker {
             Err(_) => bail!("{} ended with {}", self.name, self.process.wait()?),
         };
         self.seconds.push(stepped.seconds);
+        self.losses.push(stepped.loss);
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Result<Measured> {
-        let Self { name, mut process, orders, mut answers, mut seconds } = self;
+        let Self { name, mut process, orders, mut answers, mut seconds, losses } = self;
         drop(orders);
         let ended = read(name, &mut answers)?;
         ensure!(process.wait()?.success(), "{name} failed");
         seconds.sort_by(f64::total_cmp);
-        Ok(Measured { name, seconds, ended })
+        Ok(Measured { name, seconds, losses, ended })
     }
 
     fn read<T: DeserializeOwned>(&mut self) -> Result<T> {
@@ -82,6 +85,7 @@ fn read<T: DeserializeOwned>(name: &str, answers: &mut impl BufRead) -> Result<T
 pub(crate) struct Measured {
     name: &'static str,
     seconds: Vec<f64>,
+    losses: Vec<f32>,
     ended: Ended,
 }
 
@@ -108,6 +112,12 @@ impl Measured {
             self.ended.peak_mib / other.ended.peak_mib,
             self.added() / other.added()
         )
+    }
+
+    /// The losses of the first step and the last, on both sides: equal where both compute the same.
+    pub(crate) fn losses_beside(&self, other: &Self) -> String {
+        let ends = |side: &Self| format!("{:.6} to {:.6}", side.losses[0], side.losses[side.losses.len() - 1]);
+        format!("loss from {} ({}), {} ({})", ends(self), self.name, ends(other), other.name)
     }
 }
 

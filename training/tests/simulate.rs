@@ -1,64 +1,23 @@
 //! A whole round against a real server, with the smallest budget: raters ask and vote over HTTP, the daemon learns, the server swaps, the report is written.
 #![allow(missing_docs)]
 
-use std::path::{Path, PathBuf};
+#[path = "support/daemon.rs"]
+mod daemon;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use plaudit_training::{
-    daemon::{DaemonSettings, Learning, Passing, Release, Soundness, TuneObjective, Watermark},
-    gate::{GeneratorBounds, RewardBounds},
+    daemon::TuneObjective,
     simulate::{Finished, Protocol, RaterKind, Shares, Simulation, simulate},
 };
 use serde_json::Value;
 
-/// Wider than any figure is: this is not about gates.
-const ANY: f64 = 1e6;
-
 fn pack() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature")
-}
-
-fn daemon() -> DaemonSettings {
-    let usual = DaemonSettings::new("data");
-    let reward_bounds = RewardBounds {
-        auroc_loss: ANY,
-        calibration_rise: ANY,
-        objects_loss: ANY,
-        category_loss: ANY,
-        dark_correlation_rise: ANY,
-        look_correlation_change: ANY,
-        darkened_rise: ANY,
-    };
-    let generator_bounds = GeneratorBounds {
-        reward_loss: ANY,
-        judge_loss: ANY,
-        clip_loss: ANY,
-        diversity_loss: ANY,
-        saturation_change: ANY,
-        saturated_change: ANY,
-        dark_change: ANY,
-        edge_change: ANY,
-        distance: ANY,
-        flagged_rise: ANY,
-        latency_ratio: ANY,
-        objects_loss: ANY,
-        category_loss: ANY,
-    };
-    DaemonSettings {
-        watermark: Watermark { new_votes: 1, ..usual.watermark.clone() },
-        soundness: Soundness { min_votes: 50, max_rater_share: 0.5, ..usual.soundness.clone() },
-        learning: Learning { reward_steps: 20, tune_steps: 2, tune_rows: 2, threads: 1, ..usual.learning.clone() },
-        passing: Passing {
-            gate_prompts: 6,
-            gate_pictures: 2,
-            gate_steps: 2,
-            accept_inconclusive: true,
-            release: Release::Promote,
-            reward_bounds,
-            generator_bounds,
-            ..usual.passing.clone()
-        },
-        ..usual
-    }
 }
 
 fn simulation(out: &Path) -> Simulation {
@@ -79,7 +38,7 @@ fn simulation(out: &Path) -> Simulation {
         steps: 6,
         trial_prompts: 0,
         protocol: Protocol { prompts: 6, pictures: 1, best_of: 2, steps: 2, ..Protocol::default() },
-        daemon: daemon(),
+        daemon: daemon::daemon(),
         flags: Vec::new(),
         leg: None,
         seed: 0,
@@ -123,4 +82,40 @@ async fn a_round_goes_from_votes_over_http_to_a_report() {
     let mut again = asked;
     again.program = Some("/nowhere/plaudit".into());
     assert_eq!(simulate(&again).await.expect("the same report"), Finished::Whole(page));
+}
+
+/// How requests ended, by status, in the server's log.
+fn statuses(log: &str) -> BTreeMap<u16, usize> {
+    let mut counts = BTreeMap::new();
+    let said = log.lines().filter_map(|line| line.split_once("answered status=")?.1.split_whitespace().next());
+    for status in said {
+        *counts.entry(status.parse().expect("a status")).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+#[ignore = "about a quarter of an hour: `make experiment-quick`"]
+fn experiment_quick_leaves_a_whole_report_and_no_request_fails() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("bash");
+    command.args(["scripts/experiment.sh", "quick"]).current_dir(root).env("OUT", folder.path());
+    let status = command.env("TRAIN", env!("CARGO_BIN_EXE_plaudit-train")).status().expect("a script");
+    assert!(status.success(), "{status}");
+
+    let text = |name: &str| std::fs::read_to_string(folder.path().join(name)).expect("a file");
+    let report: Value = serde_json::from_str(&text("report.json")).expect("JSON");
+    assert_eq!(
+        (&report["whole"], report["legs"].as_array().map(Vec::len)),
+        (&Value::Bool(true), Some(1)),
+        "{report:#}"
+    );
+    assert_eq!(report["legs"][0]["arms"].as_array().map(Vec::len), Some(6), "base and tuned, three ways each");
+    let page = text("report.html");
+    assert!(page.contains("</svg>") && page.trim_end().ends_with("</html>"), "{} bytes", page.len());
+    let counts = statuses(&text("legs/reward-weighted-hostile-00/server.log"));
+    println!("requests by status: {counts:?}");
+    assert!(counts.keys().all(|status| (200..300).contains(status)), "{counts:?}");
+    assert!(counts.values().sum::<usize>() >= 180, "90 prompts are asked for and voted on: {counts:?}");
 }

@@ -8,7 +8,7 @@ use super::{
     batch::MicroBatch,
     graph::{self, PREDICTION, Shape},
 };
-use crate::step::{Lora, Parameter, Trainer};
+use crate::step::{Adapter, Lora, Parameter, Trainer};
 
 /// A forward-only session of a step's size.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Forward {
 }
 
 impl Forward {
-    /// The parent's weights, frozen. For LoRA these are the trained graph's own with the adapters off.
+    /// The parent's weights, frozen.
     pub(super) fn reference(unet: &Model, shape: &Shape, settings: &SessionSettings) -> Result<Self, FinetuneError> {
         let session = Session::from_model(&graph::forward_graph(unet, shape)?, settings)?;
         Ok(Self { session: BoundSession::new(session)?, followed: Vec::new() })
@@ -42,6 +42,13 @@ impl Forward {
     pub(super) fn follow(&mut self, trainer: &Trainer) {
         for name in &self.followed {
             self.session.buffer_mut::<f32>(name).copy_from_slice(trainer.output(name));
+        }
+    }
+
+    /// Until it follows again it is the parent.
+    pub(super) fn switch_off(&mut self, adapters: &[Adapter]) {
+        for adapter in adapters {
+            self.session.buffer_mut::<f32>(&adapter.b()).fill(0.0);
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) const NOISE_ERROR: &str = "noise_error";
 /// Mean of ‖ε_θ − ε_ref‖² over rows.
 pub(super) const ANCHOR_ERROR: &str = "anchor_error";
 /// Output of the forward-only graph.
-pub(super) const PREDICTION: &str = "prediction";
+pub const PREDICTION: &str = "prediction";
 
 /// Axes of a latent.
 const LATENT_AXES: [i64; 3] = [1, 2, 3];
@@ -108,7 +108,10 @@ pub fn objective_graph(unet: &Model, shape: &Shape) -> Result<Model, BuildError>
 }
 
 /// The UNet's prediction alone, guided where the step is: inputs as the step's first three, output `prediction` `[n, c, h, w]`.
-pub(super) fn forward_graph(unet: &Model, shape: &Shape) -> Result<Model, BuildError> {
+///
+/// # Errors
+/// If the UNet is not one.
+pub fn forward_graph(unet: &Model, shape: &Shape) -> Result<Model, BuildError> {
     let b = builder(unet, "forward");
     let predicted = predict(&b, unet, shape);
     b.output(PREDICTION, &predicted);
@@ -116,7 +119,10 @@ pub(super) fn forward_graph(unet: &Model, shape: &Shape) -> Result<Model, BuildE
 }
 
 /// The forward-only graph of the weights that are being trained: they are inputs of the trainer's names.
-pub(super) fn current_graph(
+///
+/// # Errors
+/// If the UNet is not one.
+pub fn current_graph(
     unet: &Model,
     shape: &Shape,
     lora: Option<Lora>,

@@ -33,7 +33,8 @@ use plaudit::pack::Pack;
 
 pub use error::FinetuneError;
 pub use graph::{
-    ANCHOR, BASELINE, GUIDANCE, KTO_SLOPE, KTO_WEIGHT, MIX, NOISE, REFERENCE, Shape, WEIGHT, objective_graph,
+    ANCHOR, BASELINE, GUIDANCE, KTO_SLOPE, KTO_WEIGHT, MIX, NOISE, PREDICTION, REFERENCE, Shape, WEIGHT, current_graph,
+    forward_graph, objective_graph,
 };
 pub use import::{Import, Imported, import};
 pub use objective::{Kto, Objective, effective_size};

@@ -170,7 +170,7 @@ fn trainer(settings: &Finetune, pack: &Pack, unet: &Model, shape: &Shape) -> Res
     let lanes = if small { threads.min(settings.micro_batches) } else { 1 };
     let sheets =
         if settings.sheet_every > 0 { pack.components().map(|(_, model)| estimate::weights(model)).sum() } else { 0 };
-    let forwards = usize::from(wants_reference(settings)) + usize::from(kto(settings).is_some());
+    let forwards = usize::from(wants_reference(settings) && !shares(settings)) + usize::from(kto(settings).is_some());
     Memory::of(settings, &graph, lanes, forwards, sheets).admit(settings)?;
     let trainer = TrainerSettings {
         optimiser: AdamWSettings {
@@ -217,6 +217,11 @@ fn kto(settings: &Finetune) -> Option<super::Kto> {
     }
 }
 
+/// Whether the session of the weights of the moment answers for the reference as well: with LoRA's adapters off it is the parent.
+fn shares(settings: &Finetune) -> bool {
+    kto(settings).is_some() && matches!(settings.selection, Selection::Lora(_))
+}
+
 /// What completes a batch before its step: the reference's predictions, and KTO's z₀.
 struct Bench {
     reference: Option<Forward>,
@@ -232,7 +237,8 @@ impl Bench {
             Selection::Lora(lora) => Some(lora),
             _ => None,
         };
-        let reference = wants_reference(settings).then(|| Forward::reference(unet, shape, &sessions)).transpose()?;
+        let alone = wants_reference(settings) && !shares(settings);
+        let reference = alone.then(|| Forward::reference(unet, shape, &sessions)).transpose()?;
         let current = kto(settings).map(|_| Forward::current(unet, shape, lora, trainer.parameters(), &sessions));
         Ok(Self { reference, current: current.transpose()?, window: None, balance: settings.balance })
     }
@@ -243,7 +249,15 @@ impl Bench {
 
     fn prepare(&mut self, batch: &mut GlobalBatch, trainer: &Trainer) -> Result<Vec<(String, f32)>, FinetuneError> {
         let mut facts = vec![(EFFECTIVE.to_owned(), batch.effective as f32)];
-        if let Some(reference) = &mut self.reference {
+        let reference = match (&mut self.reference, &mut self.current) {
+            (Some(reference), _) => Some(reference),
+            (None, Some(current)) => {
+                current.switch_off(trainer.adapters());
+                Some(current)
+            }
+            (None, None) => None,
+        };
+        if let Some(reference) = reference {
             for micro in &mut batch.micros {
                 let predicted = reference.predict(micro)?.to_vec();
                 micro.reference = predicted;
@@ -263,7 +277,7 @@ impl Bench {
 
     /// Without a reference the distance from it is no figure.
     fn prune(&self, extra: &mut indexmap::IndexMap<String, f32>) {
-        if self.reference.is_none() {
+        if self.reference.is_none() && self.current.is_none() {
             extra.shift_remove(ANCHOR_ERROR);
         }
     }

@@ -5,3 +5,5 @@ mod harness;
 mod imports;
 mod objectives;
 mod runs;
+#[cfg(target_os = "linux")]
+mod sd15;

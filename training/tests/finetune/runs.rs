@@ -107,6 +107,33 @@ fn killed_in_the_middle_a_run_ends_as_one_never_killed() {
 }
 
 #[test]
+fn with_lora_the_parent_is_the_trained_graph_with_its_adapters_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let votes = dataset(folder.path(), 5, Format::JsonLines);
+    let of = |name: &str, selection: Selection, rate: f32| {
+        let objective = Objective::Kto(Kto { sharpness: 50.0, window: 2, ..Kto::default() });
+        let run = Finetune {
+            labelled: Some(votes.clone()),
+            objective,
+            selection,
+            rate,
+            steps: 3,
+            ..settings(folder.path(), name)
+        };
+        tuned(&run);
+        run
+    };
+    let lora = of("adapters", Selection::Lora(Lora { rank: 2, alpha: 2.0, seed: 1 }), 1e-2);
+    let still = of("still", Selection::All, 0.0);
+    let (found, wanted) = (column(&lora, "reference_error"), column(&still, "reference_error"));
+    let far = found.iter().zip(&wanted).any(|(found, wanted)| (found - wanted).abs() > 1e-5 * wanted);
+    assert!(!far, "another reference than the parent: {found:?} and {wanted:?}");
+    let (gain, anchor) = (column(&lora, "kto_gain"), column(&lora, "anchor_error"));
+    assert!(gain[0] == 0.0 && gain[2].abs() > 1e-6, "one session, and then the weights of the moment: {gain:?}");
+    assert!(anchor[0] < 1e-9 && anchor[2] > anchor[0], "{anchor:?}");
+}
+
+#[test]
 fn a_batch_may_be_divided_in_any_way() {
     let folder = tempfile::tempdir().unwrap();
     let votes = dataset(folder.path(), 5, Format::JsonLines);
