@@ -253,7 +253,6 @@ async fn state(settings: Settings, store: Store, keys: Keys, pack: &Path) -> any
     let trials = Trials::follow(
         store.clone(),
         registry.clone(),
-        engine.clone(),
         swapper.clone(),
         jobs.watch(),
         settings.trial.clone(),

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::{Generator, ModelFacts};
+use crate::domain::falls_to;
 
 /// The versions that draw.
 #[derive(Debug, Clone)]
@@ -46,7 +45,7 @@ impl Routes {
         let ModelFacts { name, version, .. } = self.champion.facts();
         let candidate = self.candidate.as_ref();
         if asked == name {
-            let on_trial = candidate.filter(|trial| place(trial.generator.version(), subject) < trial.share);
+            let on_trial = candidate.filter(|trial| falls_to(trial.generator.version(), subject, trial.share));
             return Ok(on_trial.map_or(&self.champion, |trial| &trial.generator));
         }
         if asked == version {
@@ -61,34 +60,5 @@ impl Routes {
                 .collect::<Vec<_>>()
                 .join(" and "),
         })
-    }
-}
-
-/// Where a subject stands in a trial, uniform in [0, 1): always at the same place in one trial, elsewhere in another.
-fn place(version: &str, subject: &str) -> f64 {
-    /// Of 53 bits, as many as an f64 holds.
-    const UNIT: f64 = 1.0 / (1u64 << 53) as f64;
-    let digest = Sha256::digest(format!("{version}\n{subject}"));
-    let bits = digest.iter().take(8).fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-    (bits >> 11) as f64 * UNIT
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn subjects_keep_their_place_and_are_spread_evenly() {
-        let places: Vec<f64> = (0..4000).map(|rater| place("m@0123456789ab", &format!("rater {rater}"))).collect();
-        for share in [0.01, 0.1, 0.5, 0.9] {
-            let drawn = places.iter().filter(|place| **place < share).count() as f64 / places.len() as f64;
-            // Four standard deviations.
-            let bound = 4.0 * (share * (1.0 - share) / places.len() as f64).sqrt();
-            assert!((drawn - share).abs() < bound, "{share}: {drawn}");
-        }
-        assert_eq!(place("m@0123456789ab", "rater 7"), places[7]);
-        let others = (0..4000).map(|rater| place("m@ba9876543210", &format!("rater {rater}")));
-        let both = others.zip(&places).filter(|(other, place)| *other < 0.5 && **place < 0.5).count();
-        assert!((900..1100).contains(&both), "trials are independent of each other: {both}");
     }
 }

@@ -22,6 +22,8 @@ const PATIENCE: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 pub(super) struct Chosen {
     /// Whether chance chose.
     pub(super) random: bool,
+    /// Whether the reward did, and something was left out: with another reward something else might be shown.
+    pub(super) by_reward: bool,
     /// Of each candidate that was drawn in full, in the order of `Run::candidates`.
     pub(super) ranks: Vec<Option<u32>>,
     pub(super) propensities: Vec<f64>,
@@ -145,6 +147,9 @@ impl Run {
         self.candidates.sort_by_key(|candidate| candidate.index);
         let candidates = std::mem::take(&mut self.candidates);
         let choice = choose(&judged(&candidates), choosing.most, choosing.random_share, random, uniform);
+        let narrowed = choosing.pruning.is_some() || choosing.threshold.is_some();
+        let drawn = candidates.iter().filter(|candidate| candidate.pixels.is_some()).count();
+        self.chosen.by_reward = !random && (narrowed || drawn > choice.shown.len());
         // Where the checker left too few, who asked is told what it withheld.
         let missing = choosing.most.saturating_sub(choice.shown.len());
         let withheld = (0..candidates.len()).filter(|&at| candidates[at].pixels.is_none()).take(missing);

@@ -13,14 +13,14 @@ use super::{
 use crate::{
     domain::ImageId,
     engine::{Event, Ticket},
-    scoring::{Score, Scorer},
+    scoring::{Points, Score, ScoreError, Scorer},
     selection,
     store::{self, ImageRecord},
     traces,
 };
 
 /// Scoring pictures, as metrics and traces call it.
-const REWARD: &str = "reward";
+pub(super) const REWARD: &str = "reward";
 
 /// A picture that the engine drew, and what it is thought to be worth.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Candidate {
     /// `None`: flagged.
     pub(super) pixels: Option<Arc<RgbImage>>,
     pub(super) score: Option<Score>,
+    /// What another reward would read.
+    pub(super) points: Option<Points>,
 }
 
 /// How an order is drawn.
@@ -48,8 +50,17 @@ pub(super) struct Drawing {
     pub(super) steps: Option<(usize, usize)>,
 }
 
-/// A candidate on its way to its score, with the time that took.
-type Scoring = BoxFuture<'static, (Candidate, Option<traces::Stage>)>;
+/// A candidate on its way to its score.
+type Scoring = BoxFuture<'static, Scored>;
+
+/// A candidate, and how its scoring went.
+#[derive(Debug)]
+struct Scored {
+    candidate: Candidate,
+    /// How long it took; `None` where nothing scores here.
+    stage: Option<traces::Stage>,
+    failed: bool,
+}
 
 impl Run {
     /// Follows an order to its end. What it drew is in `candidates`.
@@ -66,9 +77,8 @@ impl Run {
             let told = tokio::select! {
                 biased;
                 cause = live.stopped() => return End::Stopped(cause),
-                Some((candidate, stage)) = scoring.next(), if !scoring.is_empty() => {
-                    self.stages.extend(stage);
-                    let told = self.scored(candidate, drawing.held).await;
+                Some(scored) = scoring.next(), if !scoring.is_empty() => {
+                    let told = self.scored(scored, drawing.held).await;
                     if self.is_enough(drawing) {
                         return End::Completed(Vec::new());
                     }
@@ -111,20 +121,27 @@ impl Run {
 
     /// A candidate that will have a score, if anything here can tell it.
     fn score(&self, index: usize, seed: u32, image: Option<RgbImage>) -> Scoring {
-        let candidate = Candidate { id: ImageId::new(), index, seed, pixels: image.map(Arc::new), score: None };
+        let (id, pixels) = (ImageId::new(), image.map(Arc::new));
+        let candidate = Candidate { id, index, seed, pixels, score: None, points: None };
         let (Some(scorer), Some(pixels)) = (self.scorer.clone(), candidate.pixels.clone()) else {
-            return Box::pin(std::future::ready((candidate, None)));
+            return Box::pin(std::future::ready(Scored { candidate, stage: None, failed: false }));
         };
         let prompt = self.submission.order.request.prompt.clone();
         Box::pin(async move {
             let began = SystemTime::now();
-            let score = score(&scorer, &prompt, pixels).await;
-            let stage = traces::Stage { name: REWARD, began, ended: SystemTime::now() };
-            (Candidate { score, ..candidate }, Some(stage))
+            let found = score(&scorer, &prompt, pixels).await;
+            let stage = Some(traces::Stage { name: REWARD, began, ended: SystemTime::now() });
+            // A queue that is full says nothing of what scores.
+            let failed = matches!(found, Err(ScoreError::Failed(_)));
+            let (score, points) = found.ok().unzip();
+            Scored { candidate: Candidate { score, points, ..candidate }, stage, failed }
         })
     }
 
-    async fn scored(&mut self, candidate: Candidate, held: bool) -> anyhow::Result<()> {
+    async fn scored(&mut self, scored: Scored, held: bool) -> anyhow::Result<()> {
+        let Scored { candidate, stage, failed } = scored;
+        self.unscored |= failed;
+        self.stages.extend(stage);
         if !held {
             self.show(&candidate, candidate.index, None).await?;
         }
@@ -191,6 +208,7 @@ impl Run {
             height: made.height,
             seed: made.seed,
             model_version: made.model_version.clone(),
+            chosen_by: self.reward_version().filter(|_| self.chosen.by_reward),
             rater: self.submission.rater.clone(),
             parameters,
         };
@@ -198,13 +216,7 @@ impl Run {
     }
 }
 
-/// A score, or none: a picture is worth having without.
-async fn score(scorer: &Scorer, prompt: &str, pixels: Arc<RgbImage>) -> Option<Score> {
-    match scorer.score(prompt, vec![pixels]).await {
-        Ok(mut scores) => scores.pop(),
-        Err(error) => {
-            tracing::warn!(%error, "a picture is not scored");
-            None
-        }
-    }
+/// A score, if there is one to have: a picture is worth having without.
+async fn score(scorer: &Scorer, prompt: &str, pixels: Arc<RgbImage>) -> Result<(Score, Points), ScoreError> {
+    scorer.score_one(prompt, pixels).await.inspect_err(|error| tracing::warn!(%error, "a picture is not scored"))
 }

@@ -53,7 +53,7 @@ pub(super) struct Candidates<'a> {
 
 impl Candidates<'_> {
     fn candidate(&self, at: usize) -> Value {
-        let Candidate { id, index, seed, pixels, score } = &self.considered[at];
+        let Candidate { id, index, seed, pixels, score, points: _ } = &self.considered[at];
         let place = self.drawn.iter().position(|drawn| drawn.image.id == *id);
         let position = place.filter(|_| self.state == JobState::Completed && pixels.is_some());
         json!({

@@ -141,6 +141,13 @@ pub struct Submission {
     pub traceparent: Option<String>,
 }
 
+impl Submission {
+    /// Who is served by one version as long as a trial lasts: the rater, or whoever asks where none is named.
+    pub(super) fn subject(&self) -> &str {
+        self.rater.as_deref().unwrap_or(&self.order.client)
+    }
+}
+
 /// Why there is no job.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::{
     JobEventKind, JobFailure, JobResult, JobState, MadeImage, Submission, SubmitError,
     best_of::{Chosen, judged},
-    draw::{Candidate, Drawing},
+    draw::{Candidate, Drawing, REWARD},
     encode::{self, Origin},
     failure::INTERNAL,
     live::{Live, Stop},
@@ -28,7 +28,7 @@ use crate::{
     selection::choose,
     store::{self, Ending, is_full},
     traces,
-    trial::{Outcome, is_blank, spread},
+    trial::{Outcome, Scoring, Served, is_blank, spread},
 };
 
 /// A picture that was drawn, and the event that told of it.
@@ -60,6 +60,8 @@ pub(super) struct Run {
     pub(super) stages: Vec<traces::Stage>,
     /// What the denoiser took.
     pub(super) denoising: Option<Duration>,
+    /// A picture could not be scored.
+    pub(super) unscored: bool,
 }
 
 /// The code of a job that was not done in time.
@@ -114,7 +116,7 @@ impl Run {
             request: Arc::new(submission.order.request.clone()),
         };
         Self {
-            scorer: jobs.scorer.as_ref().map(Scorer::pinned),
+            scorer: jobs.scorer(&submission),
             jobs,
             live,
             submission,
@@ -125,11 +127,12 @@ impl Run {
             drawn: Vec::new(),
             stages: Vec::new(),
             denoising: None,
+            unscored: false,
         }
     }
 
     /// `name@hash` of what judges.
-    fn reward_version(&self) -> Option<String> {
+    pub(super) fn reward_version(&self) -> Option<String> {
         self.scorer.as_ref()?.reward_version()
     }
 
@@ -282,14 +285,26 @@ impl Run {
             failed,
             pictures: self.candidates.iter().map(picture).collect(),
             seconds_a_step: self.denoising.filter(|_| !failed).map(|time| time.as_secs_f64() / steps),
-            reward: self.reward_version().zip(self.mean_reward()),
+            scoring: self.scoring(),
+            reward: self.mean_reward(),
             // Pictures that start from one are alike because of it.
             spread: match self.submission.order.request.start {
                 Some(_) => None,
                 None => spread(self.candidates.iter().filter_map(|one| one.pixels.as_deref())),
             },
         };
-        self.jobs.watch.ended(&self.origin.version, &outcome);
+        let served = Served { generator: self.origin.version.clone(), reward: self.reward_version() };
+        self.jobs.watch.ended(&served, &outcome);
+        self.jobs.watch.scored(self.candidates.iter().filter_map(|one| one.points.clone()).collect());
+    }
+
+    /// How scoring went, if anything was scored. A quick look is scored as a picture is.
+    fn scoring(&self) -> Option<Scoring> {
+        let took = self.stages.iter().filter(|stage| stage.name == REWARD);
+        let (count, all) = took.fold((0.0, Duration::ZERO), |(count, all), stage| {
+            (count + 1.0, all + stage.ended.duration_since(stage.began).unwrap_or_default())
+        });
+        (count > 0.0).then(|| Scoring { failed: self.unscored, seconds_a_picture: Some(all.as_secs_f64() / count) })
     }
 
     fn mean_reward(&self) -> Option<f64> {

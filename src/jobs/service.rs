@@ -124,8 +124,12 @@ impl Inner {
 
     /// What draws a submission: the rater it is for stays with one version, or whoever asks.
     pub(super) fn generator(&self, submission: &Submission) -> Result<Arc<Generator>, UnknownModel> {
-        let subject = submission.rater.as_deref().unwrap_or(&submission.order.client);
-        self.engine.routes().choose(&submission.model, subject).cloned()
+        self.engine.routes().choose(&submission.model, submission.subject()).cloned()
+    }
+
+    /// What judges a submission, from its first candidate to its last: likewise.
+    pub(super) fn scorer(&self, submission: &Submission) -> Option<Scorer> {
+        self.scorer.as_ref().map(|scorer| scorer.pinned_for(submission.subject()))
     }
 
     /// When something that ends at a time (Unix seconds) is forgotten.

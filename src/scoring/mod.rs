@@ -18,5 +18,5 @@ pub use head::{Reward, RewardHead};
 pub use pack::{REWARD_FOLDER, RewardManifest, RewardPack};
 pub use preprocess::{Pixels, Preprocessor};
 pub use resample::Filter;
-pub use scorer::{Answer, Score, ScoreError, Scorer, ServedReward};
+pub use scorer::{Answer, Points, RewardTrial, Score, ScoreError, Scorer, ServedReward};
 pub use settings::ScoringSettings;

@@ -181,6 +181,8 @@ async fn bring(
         height: picture.height,
         seed: picture.seed,
         model_version: picture.model_version.clone(),
+        // Chosen elsewhere: no trial of ours had a part in it.
+        chosen_by: None,
         rater: None,
         parameters: picture.parameters.clone(),
         pinned: false,

@@ -37,6 +37,8 @@ pub struct ImageRecord {
     pub seed: u32,
     /// `name@hash` of the pack that drew it.
     pub model_version: String,
+    /// `name@hash` of the reward that chose it among more than were shown; `None` where nothing was left out, or chance chose.
+    pub chosen_by: Option<String>,
     /// Whom it is for, as the caller names them.
     pub rater: Option<String>,
     /// All parameters, under the API's names.
@@ -56,6 +58,7 @@ struct ImageRow {
     height: i64,
     seed: i64,
     model_version: String,
+    chosen_by: Option<String>,
     rater: Option<String>,
     parameters: String,
 }
@@ -76,6 +79,7 @@ impl TryFrom<ImageRow> for ImageRecord {
             height: row.height.try_into()?,
             seed: row.seed.try_into()?,
             model_version: row.model_version,
+            chosen_by: row.chosen_by,
             rater: row.rater,
             parameters: serde_json::from_str(&row.parameters)?,
         })
@@ -85,7 +89,7 @@ impl TryFrom<ImageRow> for ImageRecord {
 /// The columns of an [`ImageRow`]. Not `*`: a newer server may have added one under a running server's prepared statement.
 macro_rules! columns {
     () => {
-        "id, job, position, created, expires, format, bytes, width, height, seed, model_version, rater, parameters"
+        "id, job, position, created, expires, format, bytes, width, height, seed, model_version, chosen_by, rater, parameters"
     };
 }
 
@@ -132,8 +136,9 @@ impl Store {
     async fn insert_image(&self, on: On<'_>, owner: &Owner, record: &ImageRecord, blob: &str) -> sqlx::Result<u64> {
         query(
             "INSERT INTO images (id, job, owner, position, created, expires, format, blob, bytes, width, height, seed, \
-             model_version, rater, parameters) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 \
-             WHERE EXISTS (SELECT 1 FROM jobs WHERE id = $2 AND server = $16)",
+             model_version, chosen_by, rater, parameters) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 \
+             WHERE EXISTS (SELECT 1 FROM jobs WHERE id = $2 AND server = $17)",
         )
         .bind(record.id.to_string())
         .bind(record.job.to_string())
@@ -148,6 +153,7 @@ impl Store {
         .bind(i64::from(record.height))
         .bind(i64::from(record.seed))
         .bind(&record.model_version)
+        .bind(&record.chosen_by)
         .bind(&record.rater)
         .bind(record.parameters.to_string())
         .bind(self.server())

@@ -6,17 +6,21 @@ use super::{
     Store, now, parsed,
     sql::{query_as, query_scalar},
 };
-use crate::trial::{NewTrial, TrialRecord, TrialState, TrialVote};
+use crate::{
+    domain::Kind,
+    trial::{NewTrial, TrialRecord, TrialState, TrialVote},
+};
 
 macro_rules! trial_columns {
     () => {
-        "sequence, version, champion, share, shadow, state, actor, reason, after, started, changed, evidence"
+        "sequence, kind, version, champion, share, shadow, state, actor, reason, after, started, changed, evidence"
     };
 }
 
 #[derive(FromRow)]
 struct TrialRow {
     sequence: i64,
+    kind: String,
     version: String,
     champion: String,
     share: f64,
@@ -36,6 +40,7 @@ impl TryFrom<TrialRow> for TrialRecord {
     fn try_from(row: TrialRow) -> anyhow::Result<Self> {
         Ok(Self {
             sequence: row.sequence,
+            kind: parsed(&row.kind)?,
             version: parsed(&row.version)?,
             champion: parsed(&row.champion)?,
             share: row.share,
@@ -55,7 +60,7 @@ impl TryFrom<TrialRow> for TrialRecord {
 struct VoteRow {
     owner: String,
     rater: String,
-    model_version: String,
+    served_by: String,
     rating: String,
 }
 
@@ -64,12 +69,12 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub(crate) async fn begin_trial(&self, trial: &NewTrial) -> anyhow::Result<Option<TrialRecord>> {
+    pub async fn begin_trial(&self, trial: &NewTrial) -> anyhow::Result<Option<TrialRecord>> {
         let state = if trial.shadow > 0 { TrialState::Shadow } else { TrialState::Canary };
         let started = now();
         let row: Option<TrialRow> = query_as(concat!(
-            "INSERT INTO trials (version, champion, share, shadow, state, over, actor, reason, after, started, changed, evidence) \
-             SELECT $1, $2, $3, $4, $5, FALSE, $6, $7, (SELECT COALESCE(MAX(sequence), 0) FROM events), $8, $8, 'null' \
+            "INSERT INTO trials (version, champion, share, shadow, state, over, actor, reason, after, started, changed, evidence, kind) \
+             SELECT $1, $2, $3, $4, $5, FALSE, $6, $7, (SELECT COALESCE(MAX(sequence), 0) FROM events), $8, $8, 'null', $9 \
              WHERE NOT EXISTS (SELECT 1 FROM trials WHERE NOT over) ON CONFLICT DO NOTHING RETURNING ",
             trial_columns!()
         ))
@@ -81,6 +86,7 @@ impl Store {
         .bind(&trial.actor)
         .bind(&trial.reason)
         .bind(started)
+        .bind(trial.kind.name())
         .fetch_optional(&self.database().writer)
         .await?;
         row.map(TrialRecord::try_from).transpose()
@@ -90,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub(crate) async fn trial(&self) -> anyhow::Result<Option<TrialRecord>> {
+    pub async fn trial(&self) -> anyhow::Result<Option<TrialRecord>> {
         let row: Option<TrialRow> =
             query_as(concat!("SELECT ", trial_columns!(), " FROM trials WHERE NOT over ORDER BY sequence LIMIT 1"))
                 .fetch_optional(&self.database().readers)
@@ -119,7 +125,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub(crate) async fn move_trial(
+    pub async fn move_trial(
         &self,
         trial: &TrialRecord,
         to: TrialState,
@@ -142,26 +148,33 @@ impl Store {
         Ok(moved.is_some())
     }
 
-    /// Thumbs on pictures of a trial, in the order of the log, as they stand; those of raters in quarantine are left out.
+    /// Thumbs on pictures of a trial, in the order of the log, as they stand; those of raters in quarantine are left out. A picture is
+    /// of the generator that drew it, and of the reward that chose it: of none where nothing was left out, since every reward shows
+    /// the same then.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub(crate) async fn trial_votes(&self, trial: &TrialRecord) -> anyhow::Result<Vec<TrialVote>> {
-        let rows: Vec<VoteRow> = query_as(
-            "SELECT votes.owner, votes.rater, feedback_images.model_version, votes.rating FROM votes \
-             JOIN feedback_images ON feedback_images.image = votes.image \
+    pub async fn trial_votes(&self, trial: &TrialRecord) -> anyhow::Result<Vec<TrialVote>> {
+        let served_by = match trial.kind {
+            Kind::Generator => "f.model_version",
+            Kind::Reward => "f.chosen_by",
+        };
+        let sql = format!(
+            "SELECT votes.owner, votes.rater, {served_by} AS served_by, votes.rating FROM votes \
+             JOIN feedback_images f ON f.image = votes.image \
              WHERE votes.sequence > $1 AND NOT votes.quarantined AND votes.rating IN ('up', 'down') \
-             AND feedback_images.model_version IN ($2, $3) AND feedback_images.created >= $4 ORDER BY votes.sequence",
-        )
-        .bind(trial.after)
-        .bind(trial.champion.as_str())
-        .bind(trial.version.as_str())
-        .bind(trial.started)
-        .fetch_all(&self.database().readers)
-        .await?;
+             AND {served_by} IN ($2, $3) AND f.created >= $4 ORDER BY votes.sequence"
+        );
+        let rows: Vec<VoteRow> = query_as(sqlx::AssertSqlSafe(sql))
+            .bind(trial.after)
+            .bind(trial.champion.as_str())
+            .bind(trial.version.as_str())
+            .bind(trial.started)
+            .fetch_all(&self.database().readers)
+            .await?;
         let vote = |row: VoteRow| TrialVote {
             rater: (row.owner, row.rater),
-            candidate: row.model_version == trial.version.as_str(),
+            candidate: row.served_by == trial.version.as_str(),
             up: row.rating == "up",
         };
         Ok(rows.into_iter().map(vote).collect())

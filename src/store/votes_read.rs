@@ -42,6 +42,8 @@ pub struct Subject {
     pub seed: u32,
     /// `name@hash` of what drew it.
     pub model_version: String,
+    /// `name@hash` of the reward that chose it among more than were shown.
+    pub chosen_by: Option<String>,
     /// Whom it was drawn for.
     pub rater: Option<String>,
     /// All parameters, under the API's names.
@@ -65,6 +67,7 @@ struct SubjectRow {
     height: i64,
     seed: i64,
     model_version: String,
+    chosen_by: Option<String>,
     rater: Option<String>,
     parameters: String,
     gold: Option<String>,
@@ -84,6 +87,7 @@ impl SubjectRow {
             height: self.height.try_into()?,
             seed: self.seed.try_into()?,
             model_version: self.model_version,
+            chosen_by: self.chosen_by,
             rater: self.rater,
             parameters: serde_json::from_str(&self.parameters)?,
             pinned,
@@ -95,7 +99,7 @@ impl SubjectRow {
 /// Columns of both tables under the same names.
 macro_rules! columns {
     () => {
-        "owner, job, created, format, blob, bytes, width, height, seed, model_version, rater, parameters"
+        "owner, job, created, format, blob, bytes, width, height, seed, model_version, chosen_by, rater, parameters"
     };
 }
 

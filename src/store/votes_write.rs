@@ -94,7 +94,8 @@ pub(super) async fn pin(transaction: &mut Transaction, picture: &Subject, room: 
     // The same picture may come twice in one ballot.
     let made = query(
         "INSERT INTO feedback_images (image, owner, job, created, kept, format, blob, bytes, width, height, seed, \
-         model_version, rater, parameters) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+         model_version, chosen_by, rater, parameters) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
          ON CONFLICT (image) DO NOTHING",
     )
     .bind(picture.image.to_string())
@@ -109,6 +110,7 @@ pub(super) async fn pin(transaction: &mut Transaction, picture: &Subject, room: 
     .bind(i64::from(picture.height))
     .bind(i64::from(picture.seed))
     .bind(&picture.model_version)
+    .bind(&picture.chosen_by)
     .bind(&picture.rater)
     .bind(picture.parameters.to_string())
     .execute(&mut *transaction)

@@ -15,6 +15,7 @@
 //! Requests keep the version that they began with ([`engine`](crate::engine)); the old one's sessions leave with the last of them. A
 //! generator and a reward are exchanged independently of each other. One task acts, so no two swaps meet on a server.
 
+mod beside;
 mod crash;
 mod error;
 mod load;
@@ -118,7 +119,7 @@ struct Refused {
 }
 
 /// A version that is ready to serve here as long as this lives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Ready {
     /// Of the generator.
     Generator(Arc<Generator>),

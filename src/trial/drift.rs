@@ -74,7 +74,8 @@ struct Means {
 }
 
 impl Series {
-    fn push(&mut self, value: f64, version: &str, settings: &DriftSettings) {
+    /// One more; the drift that begins with it.
+    fn push(&mut self, value: f64, version: &str, of: Drifting, settings: &DriftSettings) -> Option<Drifted> {
         if self.last.as_deref() == Some(version) {
             self.alike += 1;
         } else {
@@ -84,6 +85,20 @@ impl Series {
         if self.values.len() > settings.reference + settings.window {
             self.values.pop_front();
         }
+        self.look(of, settings)
+    }
+
+    fn look(&mut self, of: Drifting, settings: &DriftSettings) -> Option<Drifted> {
+        let Means { before, now, error } = self.means(settings)?;
+        let (moved, bound) = match of {
+            // A better version is what everybody wants; rewards that rise without one are not.
+            Drifting::Reward if self.of_one_version() => ((now - before).abs(), settings.reward),
+            Drifting::Reward => (before - now, settings.reward),
+            Drifting::Spread => (before - now, settings.spread * before),
+        };
+        let (was, is) = (self.drifts, moved > bound && moved > SURE * error);
+        self.drifts = is || was && moved >= OVER * bound;
+        (is && !was).then_some(Drifted { of, before, now, requests: settings.window })
     }
 
     /// Whether all of it was drawn by one version.
@@ -110,14 +125,20 @@ impl Series {
 /// What was drawn lately.
 #[derive(Debug, Default)]
 pub(super) struct Drift {
-    rewards: Series,
+    /// By the reward that gave them: each has a scale of its own.
+    rewards: Vec<(String, Series)>,
     spreads: Series,
-    /// Of which reward the rewards are.
-    of: Option<String>,
+    /// Rewards that take turns.
+    apart: Vec<String>,
     begun: Vec<Drifted>,
 }
 
 impl Drift {
+    /// While a reward is on trial both judge: each one's numbers are compared with its own. Otherwise another reward is a new beginning.
+    pub(super) fn keep_apart(&mut self, rewards: Vec<String>) {
+        self.apart = rewards;
+    }
+
     /// A request's mean reward, by the reward that gave it, and its pictures' mean difference.
     pub(super) fn push(
         &mut self,
@@ -127,42 +148,29 @@ impl Drift {
         settings: &DriftSettings,
     ) {
         if let Some((of, value)) = reward {
-            if self.of.as_deref() != Some(of) {
-                // Another scale.
-                (self.of, self.rewards) = (Some(of.to_owned()), Series::default());
-            }
-            self.rewards.push(value, version, settings);
-            self.look(Drifting::Reward, settings);
+            let begun = self.of_reward(of).push(value, version, Drifting::Reward, settings);
+            self.begun.extend(begun);
         }
         if let Some(value) = spread {
-            self.spreads.push(value, version, settings);
-            self.look(Drifting::Spread, settings);
+            self.begun.extend(self.spreads.push(value, version, Drifting::Spread, settings));
         }
     }
 
-    fn look(&mut self, of: Drifting, settings: &DriftSettings) {
-        let series = match of {
-            Drifting::Reward => &mut self.rewards,
-            Drifting::Spread => &mut self.spreads,
-        };
-        let Some(Means { before, now, error }) = series.means(settings) else { return };
-        let (moved, bound) = match of {
-            // A better version is what everybody wants; rewards that rise without one are not.
-            Drifting::Reward if series.of_one_version() => ((now - before).abs(), settings.reward),
-            Drifting::Reward => (before - now, settings.reward),
-            Drifting::Spread => (before - now, settings.spread * before),
-        };
-        if !series.drifts && moved > bound && moved > SURE * error {
-            series.drifts = true;
-            self.begun.push(Drifted { of, before, now, requests: settings.window });
-        } else if series.drifts && moved < OVER * bound {
-            series.drifts = false;
-        }
+    /// The numbers of a reward; those of rewards that judge no more are forgotten.
+    fn of_reward(&mut self, of: &str) -> &mut Series {
+        let apart = &self.apart;
+        let both = apart.iter().any(|one| one == of);
+        self.rewards.retain(|(one, _)| one == of || both && apart.contains(one));
+        let at = self.rewards.iter().position(|(one, _)| one == of).unwrap_or_else(|| {
+            self.rewards.push((of.to_owned(), Series::default()));
+            self.rewards.len() - 1
+        });
+        &mut self.rewards[at].1
     }
 
     pub(super) fn drifts(&self, of: Drifting) -> bool {
         match of {
-            Drifting::Reward => self.rewards.drifts,
+            Drifting::Reward => self.rewards.iter().any(|(_, series)| series.drifts),
             Drifting::Spread => self.spreads.drifts,
         }
     }
@@ -281,6 +289,30 @@ mod tests {
             drift.push("a", Some(reward), None, &settings);
         }
         assert_eq!(drift.begun(), []);
+    }
+
+    /// Two rewards of other scales judge in turn; one of them begins to fall.
+    #[test]
+    fn of_two_rewards_that_take_turns_each_is_compared_with_itself() {
+        let mut random = Uniform(5);
+        let (settings, mut drift) = (settings(), Drift::default());
+        drift.keep_apart(vec!["r".into(), "s".into()]);
+        let mut judge = |drift: &mut Drift, good: f64, requests: usize| {
+            for at in 0..requests {
+                let (of, good) = if at % 3 == 0 { ("s", good) } else { ("r", 0.9) };
+                drift.push("a", Some((of, reward(&mut random, good))), None, &settings);
+            }
+        };
+        let all = settings.reference + settings.window;
+        judge(&mut drift, 0.5, 4 * all);
+        assert_eq!(drift.begun(), []);
+        judge(&mut drift, 0.1, 3 * settings.window);
+        assert!(matches!(drift.begun(), [one] if one.of == Drifting::Reward), "{:?}", drift.begun());
+        assert!(drift.drifts(Drifting::Reward));
+        // The trial is over: what judges no more drifts no more.
+        drift.keep_apart(Vec::new());
+        drift.push("a", Some(("r", 0.7)), None, &settings);
+        assert!(!drift.drifts(Drifting::Reward));
     }
 
     #[test]

@@ -1,46 +1,50 @@
-//! A version on trial beside the champion: first it draws for nobody, then for a share of those who ask, until it is shown to be as good,
+//! A version on trial beside the champion: first it serves nobody, then a share of those who ask, until it is shown to be as good,
 //! or worse, or nothing is shown and somebody has to decide.
 //!
 //! | state | what happens | next |
 //! |---|---|---|
-//! | – | [`begin`], with requests to draw for nobody | shadow |
-//! | –, shadow | none to draw, or all are drawn | canary |
-//! | shadow, canary | it fails, draws black, is flagged or is slow, more than the champion | rolled back |
+//! | – | [`begin`], with requests to serve for nobody | shadow |
+//! | –, shadow | none to serve, or all are served | canary |
+//! | shadow, canary | it fails or is slow, a generator draws black or is flagged, more than the champion | rolled back |
 //! | canary | people are shown to like it less | rolled back |
 //! | canary | people are shown to like it as much, up to the margin | promoted |
 //! | canary | too many votes or hours without either | paused |
 //! | any | somebody promotes the candidate | promoted |
 //! | any | somebody ends it, or promotes a third version | withdrawn |
 //!
-//! The database has the state, so every server of it draws with the candidate, and each may find a fault: a change of state names the
-//! state that it leaves, and only one server's is written. `race` is the statistics, `watch` what machines see, `verdict` the rules.
+//! One trial goes on at a time, of a generator or of a reward. What differs between them: where the candidate stands
+//! (`swap::beside`), what it does for nobody (`shadow`), what machines count (`seen`), whose a vote is (`store/trials`).
+//!
+//! The database has the state, so every server of it serves with the candidate, and each may find a fault: a change of state names the
+//! state that it leaves, and only one server's is written. `race` is the statistics, `watch` what jobs tell, `verdict` the rules.
 
 mod drift;
 mod model;
 pub mod race;
+mod seen;
 mod settings;
 mod shadow;
 mod verdict;
 mod watch;
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
 use drift::Drifting;
 pub(crate) use drift::spread;
 pub use model::{NewTrial, TrialRecord, TrialState, TrialVote, UnknownState};
-use serde_json::Value;
+pub use seen::{Outcome, Scoring, Seen, Served};
+use serde_json::{Value, json};
 pub use settings::{DriftSettings, TrialSettings};
 use tokio::sync::Notify;
 pub use verdict::Verdict;
+pub use watch::Watch;
 pub(crate) use watch::is_blank;
-pub use watch::{Outcome, Seen, Watch};
 
 use crate::{
     domain::{Kind, VersionId},
-    engine::{Engine, Generator, Routes, Trial},
     metrics::Metrics,
     registry::{Alias, Promotion, Registry, RegistryError},
     store::{self, Store},
@@ -94,12 +98,13 @@ pub struct Trials {
 struct Inner {
     store: Store,
     registry: Registry,
-    engine: Arc<Engine>,
     swapper: Swapper,
     watch: Watch,
     settings: TrialSettings,
     metrics: Metrics,
     look: Notify,
+    /// The candidate that is written down as serving here.
+    told: Mutex<Option<(Kind, VersionId)>>,
 }
 
 impl Trials {
@@ -107,15 +112,14 @@ impl Trials {
     pub fn follow(
         store: Store,
         registry: Registry,
-        engine: Arc<Engine>,
         swapper: Swapper,
         watch: Watch,
         settings: TrialSettings,
         metrics: Metrics,
     ) -> Self {
-        let look = Notify::new();
+        let (look, told) = (Notify::new(), Mutex::default());
         watch.set_drift(&settings.drift);
-        let inner = Arc::new(Inner { store, registry, engine, swapper, watch, settings, metrics, look });
+        let inner = Arc::new(Inner { store, registry, swapper, watch, settings, metrics, look, told });
         tokio::spawn(follow(Arc::downgrade(&inner)));
         Self { inner }
     }
@@ -129,7 +133,7 @@ impl Trials {
         if let Some(other) = inner.store.trial().await? {
             return Err(TrialError::GoesOn(other.version));
         }
-        let ready = inner.swapper.prepare(Kind::Generator, &trial.version).await?;
+        let ready = inner.swapper.prepare(trial.kind, &trial.version).await?;
         let begun = begin(&inner.store, &inner.registry, trial).await;
         inner.look.notify_one();
         drop(ready);
@@ -164,7 +168,7 @@ impl Trials {
 /// # Errors
 /// See [`TrialError`]. The version's files are not looked at.
 pub async fn begin(store: &Store, registry: &Registry, trial: NewTrial) -> Result<TrialRecord, TrialError> {
-    let (kind, current) = (Kind::Generator, registry.aliases(Kind::Generator).await?.champion);
+    let (kind, current) = (trial.kind, registry.aliases(trial.kind).await?.champion);
     if current.as_ref() != Some(&trial.champion) {
         return Err(RegistryError::Conflict { kind, expected: Some(trial.champion), current }.into());
     }
@@ -189,13 +193,13 @@ pub async fn begin(store: &Store, registry: &Registry, trial: NewTrial) -> Resul
     Ok(begun)
 }
 
-/// Ends the trial that goes on; the champion draws everything again.
+/// Ends the trial that goes on; the champion serves everybody again.
 ///
 /// # Errors
 /// See [`TrialError`].
 pub async fn end(store: &Store, registry: &Registry, actor: &str, reason: &str) -> Result<TrialRecord, TrialError> {
     let trial = store.trial().await?.ok_or(TrialError::None)?;
-    match registry.set_candidate(Kind::Generator, None, actor, reason).await {
+    match registry.set_candidate(trial.kind, None, actor, reason).await {
         Ok(_) | Err(RegistryError::NoCandidate { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -230,8 +234,8 @@ impl Inner {
         // First: it may pause the trial that is looked at then.
         self.look_for_drift().await?;
         let trial = self.store.trial().await?;
-        let Some(trial) = trial.filter(|trial| trial.state.draws()) else { return self.idle().await };
-        let champion = self.registry.aliases(Kind::Generator).await?.champion;
+        let Some(trial) = trial.filter(|trial| trial.state.serves()) else { return self.idle().await };
+        let champion = self.registry.aliases(trial.kind).await?.champion;
         if champion.as_ref() != Some(&trial.champion) {
             let (state, reason) = match champion.as_ref() == Some(&trial.version) {
                 true => (TrialState::Promoted, "somebody promoted it"),
@@ -240,13 +244,16 @@ impl Inner {
             self.moved(&trial, state, reason, &Value::Null).await?;
             return self.idle().await;
         }
-        self.watch.begin(trial.champion.as_str(), trial.version.as_str());
+        for other in Kind::ALL.into_iter().filter(|kind| *kind != trial.kind) {
+            self.champion_alone(other).await?;
+        }
+        self.watch.begin(trial.kind, trial.champion.as_str(), trial.version.as_str());
         let candidate = match self.candidate(&trial).await {
             Ok(candidate) => candidate,
             // Says nothing about the version: the next look may be luckier.
             Err(error) if error.is_of_database() => return Err(error),
             Err(error) => {
-                let reason = format!("a server cannot draw with it: {error}");
+                let reason = format!("a server cannot serve it: {error}");
                 return self.roll_back(&trial, &reason, &Value::Null).await;
             }
         };
@@ -262,11 +269,12 @@ impl Inner {
             self.metrics.drift.with_label_values(&[of.name()]).set(self.watch.drifts(of).into());
         }
         while let Some(drifted) = self.watch.drift_begun() {
-            let reason = drifted.to_string();
-            if let Some(trial) = self.store.trial().await?.filter(|trial| trial.state.draws()) {
+            let (reason, mut kind) = (drifted.to_string(), Kind::Generator);
+            if let Some(trial) = self.store.trial().await?.filter(|trial| trial.state.serves()) {
+                kind = trial.kind;
                 self.moved(&trial, TrialState::Paused, &reason, &self.look_at(&trial).await?.2).await?;
             }
-            self.registry.pause(Kind::Generator, DRIFT, &reason).await?;
+            self.registry.pause(kind, DRIFT, &reason).await?;
             tracing::warn!(of = drifted.of.name(), "what is drawn has changed: {reason}");
             // Only now: a database that was away is told at the next look.
             self.watch.drift_told();
@@ -274,49 +282,61 @@ impl Inner {
         Ok(())
     }
 
-    /// No candidate draws here.
+    /// No candidate serves here.
     async fn idle(&self) -> Result<(), TrialError> {
-        if self.engine.routes().candidate.is_some() {
-            let _alone = self.swapper.hold().await;
-            let champion = self.engine.routes().champion.clone();
-            self.engine.serve(Routes { champion, candidate: None });
-            self.registry.ended_serving(Kind::Generator, Alias::Candidate).await?;
+        for kind in Kind::ALL {
+            self.champion_alone(kind).await?;
         }
         self.watch.end();
         Ok(())
     }
 
-    /// The candidate, in the routes with the share that its state gives it.
-    async fn candidate(&self, trial: &TrialRecord) -> Result<Arc<Generator>, TrialError> {
-        let share = if trial.state == TrialState::Canary { trial.share } else { 0.0 };
-        let routes = self.engine.routes();
-        if let Some(here) = &routes.candidate
-            && here.generator.version() == trial.version.as_str()
-            && here.share == share
-        {
-            return Ok(here.generator.clone());
+    async fn champion_alone(&self, kind: Kind) -> Result<(), TrialError> {
+        if self.swapper.on_trial(kind).is_some() {
+            self.swapper.champion_alone(kind).await;
         }
-        let Ready::Generator(generator) = self.swapper.prepare(Kind::Generator, &trial.version).await? else {
-            return Err(SwapError::Thread.into());
-        };
-        let _alone = self.swapper.hold().await;
-        let champion = self.engine.routes().champion.clone();
-        let candidate = Some(Trial { generator: generator.clone(), share });
-        self.engine.serve(Routes { champion, candidate });
-        if share > 0.0 {
-            self.registry.began_serving_as(Kind::Generator, Alias::Candidate, &trial.version).await?;
+        // Also where it was promoted: it is no candidate then.
+        if self.told().as_ref().is_some_and(|(told, _)| *told == kind) {
+            self.registry.ended_serving(kind, Alias::Candidate).await?;
+            *self.told() = None;
         }
-        Ok(generator)
+        Ok(())
     }
 
-    async fn shadow(&self, trial: &TrialRecord, candidate: &Arc<Generator>) -> Result<(), TrialError> {
-        let drawn = shadow::draw(&self.engine, candidate, &self.watch, trial.shadow).await;
+    fn told(&self) -> MutexGuard<'_, Option<(Kind, VersionId)>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The candidate, beside the champion with the share that its state gives it.
+    async fn candidate(&self, trial: &TrialRecord) -> Result<Ready, TrialError> {
+        let (kind, version) = (trial.kind, &trial.version);
+        let share = if trial.state == TrialState::Canary { trial.share } else { 0.0 };
+        let here = self.swapper.on_trial(kind).filter(|(here, _)| here.version() == version.as_str());
+        let is_at = here.as_ref().map(|(_, share)| *share);
+        let candidate = match here {
+            Some((here, _)) => here,
+            None => self.swapper.prepare(kind, version).await?,
+        };
+        if is_at != Some(share) {
+            self.swapper.try_beside(candidate.clone(), share).await;
+        }
+        let now = Some((kind, version.clone()));
+        if share > 0.0 && *self.told() != now {
+            self.registry.began_serving_as(kind, Alias::Candidate, version).await?;
+            *self.told() = now;
+        }
+        Ok(candidate)
+    }
+
+    async fn shadow(&self, trial: &TrialRecord, candidate: &Ready) -> Result<(), TrialError> {
+        let shadowed = shadow::serve(&self.swapper, candidate, &self.watch, trial).await;
         let seen = self.watch.seen();
-        let evidence = seen.told();
-        if let Some(fault) = drawn.fault().or_else(|| verdict::of_faults(&seen, &self.settings)) {
+        let evidence = json!({"shadow": shadowed.evidence, "seen": seen.told(trial.kind)});
+        if let Some(fault) = shadowed.fault().or_else(|| verdict::of_faults(trial.kind, &seen, &self.settings)) {
             return self.roll_back(trial, &fault, &evidence).await;
         }
-        self.moved(trial, TrialState::Canary, &format!("{} requests drawn for nobody", drawn.all), &evidence).await?;
+        let reason = format!("{} requests served for nobody", shadowed.all);
+        self.moved(trial, TrialState::Canary, &reason, &evidence).await?;
         self.look.notify_one();
         Ok(())
     }
@@ -333,7 +353,7 @@ impl Inner {
             Verdict::Promote(reason) => {
                 // First the champion: a crash in between is seen as somebody's promotion.
                 let (version, expected) = (trial.version.clone(), Some(trial.champion.clone()));
-                let (kind, actor) = (Kind::Generator, ACTOR.to_owned());
+                let (kind, actor) = (trial.kind, ACTOR.to_owned());
                 let promotion = Promotion { kind, version, expected, actor, reason: reason.clone() };
                 match self.registry.promote(promotion).await {
                     Ok(_) => self.moved(trial, TrialState::Promoted, &reason, &evidence).await,
@@ -343,7 +363,7 @@ impl Inner {
                 }
             }
             Verdict::Pause(reason) => {
-                self.registry.pause(Kind::Generator, ACTOR, &reason).await?;
+                self.registry.pause(trial.kind, ACTOR, &reason).await?;
                 self.moved(trial, TrialState::Paused, &reason, &evidence).await
             }
         }
@@ -353,13 +373,13 @@ impl Inner {
     async fn look_at(&self, trial: &TrialRecord) -> anyhow::Result<(Seen, race::Race, Value)> {
         let votes = self.store.trial_votes(trial).await?;
         let (seen, thumbs) = (self.watch.seen(), verdict::thumbs(&votes, self.settings.votes_per_rater));
-        Ok((seen, thumbs, verdict::evidence(&seen, &thumbs, &self.settings)))
+        Ok((seen, thumbs, verdict::evidence(trial, &seen, &thumbs, &self.settings)))
     }
 
     async fn roll_back(&self, trial: &TrialRecord, reason: &str, evidence: &Value) -> Result<(), TrialError> {
         // A line of the log has no line breaks and is not endless.
         let line: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect();
-        match self.registry.set_candidate(Kind::Generator, None, ACTOR, &line).await {
+        match self.registry.set_candidate(trial.kind, None, ACTOR, &line).await {
             Ok(_) | Err(RegistryError::NoCandidate { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -375,7 +395,7 @@ impl Inner {
         evidence: &Value,
     ) -> Result<(), TrialError> {
         if self.store.move_trial(trial, state, reason, evidence).await? {
-            tracing::info!(version = %trial.version, state = state.name(), reason, "a trial");
+            tracing::info!(kind = %trial.kind, version = %trial.version, state = state.name(), reason, "a trial");
             if state != TrialState::Canary {
                 self.metrics.trials_total.with_label_values(&[state.name()]).inc();
             }

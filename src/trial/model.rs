@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::VersionId;
+use crate::domain::{Kind, VersionId};
 
 /// Where a trial stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialState {
-    /// The candidate draws requests again that the champion has drawn; nobody sees its pictures.
+    /// The candidate serves requests again that the champion has served; nobody sees what it makes of them.
     Shadow,
-    /// The candidate draws for its share.
+    /// The candidate serves its share.
     Canary,
-    /// Nothing was shown within the time or the votes that there were: somebody has to decide. The champion draws everything.
+    /// Nothing was shown within the time or the votes that there were: somebody has to decide. The champion serves everybody.
     Paused,
     /// The candidate is champion.
     Promoted,
@@ -48,7 +48,7 @@ impl TrialState {
     }
 
     /// Whether the candidate is in memory.
-    pub fn draws(self) -> bool {
+    pub fn serves(self) -> bool {
         matches!(self, Self::Shadow | Self::Canary)
     }
 }
@@ -69,13 +69,15 @@ pub struct UnknownState(String);
 /// A trial that is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTrial {
+    /// What it is a version of.
+    pub kind: Kind,
     /// The candidate.
     pub version: VersionId,
     /// What it is tried beside.
     pub champion: VersionId,
-    /// Share of those who ask that the candidate draws for, above 0 and below 1.
+    /// Share of those who ask that the candidate serves, above 0 and below 1.
     pub share: f64,
-    /// Requests that it draws for nobody first.
+    /// Requests that it serves for nobody first.
     pub shadow: u32,
     /// Who asks.
     pub actor: String,
@@ -88,13 +90,15 @@ pub struct NewTrial {
 pub struct TrialRecord {
     /// Its place among all.
     pub sequence: i64,
+    /// What it is a version of.
+    pub kind: Kind,
     /// The candidate.
     pub version: VersionId,
     /// What it is tried beside.
     pub champion: VersionId,
     /// Share of those who ask.
     pub share: f64,
-    /// Requests that it draws for nobody first.
+    /// Requests that it serves for nobody first.
     pub shadow: u32,
     /// Where it stands.
     pub state: TrialState,
@@ -117,7 +121,7 @@ pub struct TrialRecord {
 pub struct TrialVote {
     /// Who, under which key.
     pub rater: (String, String),
-    /// Whether the candidate drew it.
+    /// Whether the candidate drew it, or chose it.
     pub candidate: bool,
     /// Thumbs up.
     pub up: bool,

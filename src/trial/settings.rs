@@ -68,7 +68,7 @@ pub struct TrialSettings {
         value_name = "PROBABILITY"
     )]
     pub alpha_faults: f64,
-    /// How many times as long as the champion the candidate may take for a step
+    /// How many times as long as the champion the candidate may take for a step, or for a picture's score
     #[arg(
         id = "trial.slowdown",
         long = "trial-slowdown",

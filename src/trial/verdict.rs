@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{
     TrialRecord, TrialSettings, TrialVote,
     race::{Arm, Race},
-    watch::Seen,
+    seen::Seen,
 };
+use crate::domain::Kind;
 
 /// What becomes of a trial.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,11 +39,9 @@ pub(super) fn thumbs(votes: &[TrialVote], per_rater: usize) -> Race {
 }
 
 /// What machines see; `None` where they have nothing to say.
-pub(super) fn of_faults(seen: &Seen, settings: &TrialSettings) -> Option<String> {
+pub(super) fn of_faults(kind: Kind, seen: &Seen, settings: &TrialSettings) -> Option<String> {
     let sure = -settings.alpha_faults.ln();
-    let worse =
-        [("requests fail", &seen.failed), ("pictures are black", &seen.black), ("pictures are flagged", &seen.flagged)];
-    for (what, race) in worse {
+    for (_, what, race) in seen.faults(kind) {
         if race.more(0.0) >= sure {
             let share = |count: super::race::Count| 100.0 * count.rate().unwrap_or(0.0);
             let (candidate, champion) = (share(race.candidate), share(race.champion));
@@ -50,7 +49,11 @@ pub(super) fn of_faults(seen: &Seen, settings: &TrialSettings) -> Option<String>
         }
     }
     let slow = seen.slowdown().filter(|slowdown| *slowdown > settings.slowdown)?;
-    Some(format!("a step takes at least {slow:.2} times as long"))
+    let what = match kind {
+        Kind::Generator => "a step",
+        Kind::Reward => "scoring a picture",
+    };
+    Some(format!("{what} takes at least {slow:.2} times as long"))
 }
 
 /// What the thumbs, the time and the machines say.
@@ -61,7 +64,7 @@ pub(super) fn of_canary(
     settings: &TrialSettings,
     now: i64,
 ) -> Verdict {
-    if let Some(fault) = of_faults(seen, settings) {
+    if let Some(fault) = of_faults(trial.kind, seen, settings) {
         return Verdict::RollBack(fault);
     }
     let sure = -settings.alpha.ln();
@@ -89,9 +92,10 @@ pub(super) fn of_canary(
     Verdict::GoOn
 }
 
-/// What a verdict rests on.
-pub(super) fn evidence(seen: &Seen, thumbs: &Race, settings: &TrialSettings) -> Value {
+/// What a verdict rests on. What the shadow requests showed stays.
+pub(super) fn evidence(trial: &TrialRecord, seen: &Seen, thumbs: &Race, settings: &TrialSettings) -> Value {
     json!({
+        "shadow": trial.evidence.get("shadow"),
         "thumbs_up": {
             "champion": [thumbs.champion.had, thumbs.champion.all],
             "candidate": [thumbs.candidate.had, thumbs.candidate.all],
@@ -99,7 +103,7 @@ pub(super) fn evidence(seen: &Seen, thumbs: &Race, settings: &TrialSettings) -> 
             "log_evidence_of_not_less": thumbs.not_less(settings.margin),
             "sure_from": -settings.alpha.ln(),
         },
-        "seen": seen.told(),
+        "seen": seen.told(trial.kind),
     })
 }
 
@@ -108,12 +112,14 @@ mod tests {
     use super::*;
     use crate::trial::{
         TrialState,
-        watch::{Outcome, Watch},
+        seen::{Outcome, Scoring},
+        watch::Watch,
     };
 
     fn trial() -> TrialRecord {
         TrialRecord {
             sequence: 1,
+            kind: Kind::Generator,
             version: "m@0123456789ab".parse().expect("a name"),
             champion: "m@ba9876543210".parse().expect("a name"),
             share: 0.5,
@@ -174,12 +180,12 @@ mod tests {
         let settings = TrialSettings::default();
         for (failed, black) in [(true, false), (false, true)] {
             let watch = Watch::default();
-            watch.begin("a", "b");
+            watch.begin(Kind::Generator, "a", "b");
             for at in 0..40 {
-                watch.record("a", &Outcome { pictures: vec![(false, false)], ..Outcome::default() });
+                watch.record(Kind::Generator, "a", &Outcome { pictures: vec![(false, false)], ..Outcome::default() });
                 let bad = Outcome { failed, pictures: vec![(false, black)], ..Outcome::default() };
-                watch.record("b", &bad);
-                if of_faults(&watch.seen(), &settings).is_some() {
+                watch.record(Kind::Generator, "b", &bad);
+                if of_faults(Kind::Generator, &watch.seen(), &settings).is_some() {
                     assert!((2..30).contains(&at), "after {at}");
                     break;
                 }
@@ -187,11 +193,32 @@ mod tests {
             }
         }
         let watch = Watch::default();
-        watch.begin("a", "b");
+        watch.begin(Kind::Generator, "a", "b");
         for _ in 0..500 {
             let fine = Outcome { pictures: vec![(false, false)], ..Outcome::default() };
-            ["a", "b"].iter().for_each(|version| watch.record(version, &fine));
+            ["a", "b"].iter().for_each(|version| watch.record(Kind::Generator, version, &fine));
         }
-        assert_eq!(of_faults(&watch.seen(), &settings), None);
+        assert_eq!(of_faults(Kind::Generator, &watch.seen(), &settings), None);
+    }
+
+    #[test]
+    fn a_reward_that_fails_or_is_slow_is_rolled_back_without_a_vote() {
+        let settings = TrialSettings::default();
+        let of_both = |failed: bool, seconds: f64| {
+            let watch = Watch::default();
+            watch.begin(Kind::Reward, "r", "s");
+            let scoring = |failed: bool, seconds: f64| Outcome {
+                scoring: Some(Scoring { failed, seconds_a_picture: Some(seconds) }),
+                ..Outcome::default()
+            };
+            for at in 0..40 {
+                watch.record(Kind::Reward, "r", &scoring(false, 0.02 + f64::from(at % 5) * 0.001));
+                watch.record(Kind::Reward, "s", &scoring(failed, seconds + f64::from(at % 5) * 0.001));
+            }
+            of_faults(Kind::Reward, &watch.seen(), &settings)
+        };
+        assert_eq!(of_both(false, 0.021), None);
+        assert_eq!(of_both(true, 0.021).as_deref(), Some("more requests are not scored: 100.0 % against 0.0 %"));
+        assert!(of_both(false, 0.06).is_some_and(|why| why.starts_with("scoring a picture takes at least 2.")));
     }
 }

@@ -1,4 +1,4 @@
-//! What a server sees of both versions' pictures while a trial goes on.
+//! What a server tells its trials: how requests ended, and what of them can be served again.
 
 use std::{
     collections::VecDeque,
@@ -6,94 +6,17 @@ use std::{
 };
 
 use image::RgbImage;
-use serde_json::{Value, json};
 
 use super::{
     DriftSettings,
     drift::{Drift, Drifted, Drifting},
-    race::{Arm, Race},
+    race::Arm,
+    seen::{Outcome, Seen, Served},
 };
-use crate::engine::Order;
+use crate::{domain::Kind, engine::Order, scoring::Points};
 
-/// Requests that are remembered to be drawn again.
+/// Requests that are remembered to be served again.
 const RECENT: usize = 64;
-
-/// Seconds a step, by their logarithms (Welford).
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Pace {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
-impl Pace {
-    fn push(&mut self, seconds: f64) {
-        let value = seconds.max(f64::MIN_POSITIVE).ln();
-        self.count += 1.0;
-        let off = value - self.mean;
-        self.mean += off / self.count;
-        self.squares += off * (value - self.mean);
-    }
-
-    /// Squared standard error of the mean.
-    fn error(self) -> f64 {
-        self.squares / (self.count - 1.0).max(1.0) / self.count.max(1.0)
-    }
-}
-
-/// What was seen since the trial began.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Seen {
-    /// Requests that the server failed.
-    pub failed: Race,
-    /// Pictures of one colour, or as good as black.
-    pub black: Race,
-    /// Pictures that the safety checker withheld.
-    pub flagged: Race,
-    pace: [Pace; 2],
-}
-
-impl Seen {
-    /// How many times as long the candidate takes for a step, less three standard errors; `None` before there is enough.
-    pub fn slowdown(&self) -> Option<f64> {
-        /// Requests of each version.
-        const ENOUGH: f64 = 30.0;
-        const ERRORS: f64 = 3.0;
-        let [champion, candidate] = self.pace;
-        let error = (champion.error() + candidate.error()).sqrt();
-        (champion.count >= ENOUGH && candidate.count >= ENOUGH)
-            .then(|| (candidate.mean - champion.mean - ERRORS * error).exp())
-    }
-
-    /// For whoever asks why.
-    pub(super) fn told(&self) -> Value {
-        let race = |race: &Race| {
-            json!({
-                "champion": [race.champion.had, race.champion.all], "candidate": [race.candidate.had, race.candidate.all],
-                "log_evidence_of_more": race.more(0.0),
-            })
-        };
-        json!({
-            "failed": race(&self.failed), "black": race(&self.black), "flagged": race(&self.flagged),
-            "slowdown_at_least": self.slowdown(),
-        })
-    }
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Outcome {
-    /// The server's fault.
-    pub failed: bool,
-    /// For each picture whether it was withheld, and whether it is as good as black.
-    pub pictures: Vec<(bool, bool)>,
-    /// Of the denoiser, for a step of a picture.
-    pub seconds_a_step: Option<f64>,
-    /// Mean reward of the candidates, and the reward's version.
-    pub reward: Option<(String, f64)>,
-    /// Mean difference between the pictures (`trial/drift`).
-    pub spread: Option<f64>,
-}
 
 /// Written by jobs, read by the trial. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -103,12 +26,29 @@ pub struct Watch {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Champion and candidate of the trial that goes on.
-    of: Option<(String, String)>,
+    /// The trial that goes on.
+    of: Option<Sides>,
     seen: Seen,
     recent: VecDeque<Order>,
+    /// What a reward reads of the pictures of a request, for each.
+    points: VecDeque<Vec<Points>>,
     drift: Drift,
     drift_settings: DriftSettings,
+}
+
+/// Whose outcomes are told apart.
+#[derive(Debug, PartialEq, Eq)]
+struct Sides {
+    kind: Kind,
+    champion: String,
+    candidate: String,
+}
+
+impl Sides {
+    fn arm(&self, kind: Kind, version: &str) -> Option<Arm> {
+        let arms = [(&self.champion, Arm::Champion), (&self.candidate, Arm::Candidate)];
+        arms.into_iter().find(|(of, _)| self.kind == kind && *of == version).map(|(_, arm)| arm)
+    }
 }
 
 impl Watch {
@@ -117,16 +57,20 @@ impl Watch {
     }
 
     /// Forgets what was seen if it is another trial than before.
-    pub(super) fn begin(&self, champion: &str, candidate: &str) {
-        let of = Some((champion.to_owned(), candidate.to_owned()));
+    pub(super) fn begin(&self, kind: Kind, champion: &str, candidate: &str) {
+        let sides = Sides { kind, champion: champion.to_owned(), candidate: candidate.to_owned() };
         let mut inner = self.inner();
-        if inner.of != of {
-            (inner.of, inner.seen) = (of, Seen::default());
+        if inner.of.as_ref() != Some(&sides) {
+            let rewards =
+                if kind == Kind::Reward { vec![champion.to_owned(), candidate.to_owned()] } else { Vec::new() };
+            inner.drift.keep_apart(rewards);
+            (inner.of, inner.seen) = (Some(sides), Seen::default());
         }
     }
 
     pub(super) fn end(&self) {
         let mut inner = self.inner();
+        inner.drift.keep_apart(Vec::new());
         (inner.of, inner.seen) = (None, Seen::default());
     }
 
@@ -152,6 +96,24 @@ impl Watch {
         self.inner().recent.iter().cloned().collect()
     }
 
+    /// A request's pictures were scored: a candidate may score them again.
+    pub(crate) fn scored(&self, points: Vec<Points>) {
+        if points.is_empty() {
+            return;
+        }
+        let mut inner = self.inner();
+        inner.points.push_back(points);
+        if inner.points.len() > RECENT {
+            inner.points.pop_front();
+        }
+    }
+
+    /// What was read of the pictures of the last requests, at most `many`.
+    pub(super) fn recent_points(&self, many: usize) -> Vec<Vec<Points>> {
+        let inner = self.inner();
+        inner.points.iter().skip(inner.points.len().saturating_sub(many)).cloned().collect()
+    }
+
     /// What counts as a drift from now on.
     pub(super) fn set_drift(&self, settings: &DriftSettings) {
         self.inner().drift_settings = settings.clone();
@@ -172,33 +134,25 @@ impl Watch {
         self.inner().drift.drifts(of)
     }
 
-    /// A request that a version drew for somebody has ended.
-    pub(crate) fn ended(&self, version: &str, outcome: &Outcome) {
+    /// A request of somebody's has ended.
+    pub(crate) fn ended(&self, served: &Served, outcome: &Outcome) {
         {
             let mut guard = self.inner();
             let Inner { drift, drift_settings, .. } = &mut *guard;
-            let reward = outcome.reward.as_ref().map(|(of, value)| (of.as_str(), *value));
-            drift.push(version, reward, outcome.spread, drift_settings);
+            let reward = served.reward.as_deref().zip(outcome.reward);
+            drift.push(&served.generator, reward, outcome.spread, drift_settings);
         }
-        self.record(version, outcome);
+        self.record(Kind::Generator, &served.generator, outcome);
+        if let Some(reward) = &served.reward {
+            self.record(Kind::Reward, reward, outcome);
+        }
     }
 
-    /// A request that a version drew has ended, whoever it was for.
-    pub(super) fn record(&self, version: &str, outcome: &Outcome) {
+    /// A request that a version served has ended, whoever it was for.
+    pub(super) fn record(&self, kind: Kind, version: &str, outcome: &Outcome) {
         let mut inner = self.inner();
-        let arm = match &inner.of {
-            Some((champion, _)) if champion == version => Arm::Champion,
-            Some((_, candidate)) if candidate == version => Arm::Candidate,
-            _ => return,
-        };
-        let seen = &mut inner.seen;
-        seen.failed.push(arm, outcome.failed);
-        for &(flagged, black) in &outcome.pictures {
-            seen.flagged.push(arm, flagged);
-            seen.black.push(arm, black);
-        }
-        if let Some(seconds) = outcome.seconds_a_step {
-            seen.pace[usize::from(arm == Arm::Candidate)].push(seconds);
+        if let Some(arm) = inner.of.as_ref().and_then(|sides| sides.arm(kind, version)) {
+            inner.seen.push(kind, arm, outcome);
         }
     }
 }
@@ -225,6 +179,7 @@ mod tests {
     use image::Rgb;
 
     use super::*;
+    use crate::trial::seen::Scoring;
 
     #[test]
     fn black_and_flat_pictures_are_blank_and_a_gradient_is_not() {
@@ -239,30 +194,66 @@ mod tests {
         let watch = Watch::default();
         let outcome =
             Outcome { failed: true, pictures: vec![(false, true)], seconds_a_step: Some(0.1), ..Outcome::default() };
-        watch.record("a", &outcome);
-        watch.begin("a", "b");
-        ["a", "b", "b", "c"].iter().for_each(|version| watch.record(version, &outcome));
+        watch.record(Kind::Generator, "a", &outcome);
+        watch.begin(Kind::Generator, "a", "b");
+        ["a", "b", "b", "c"].iter().for_each(|version| watch.record(Kind::Generator, version, &outcome));
+        watch.record(Kind::Reward, "b", &outcome);
         let seen = watch.seen();
         assert_eq!((seen.failed.champion.all, seen.failed.candidate.all, seen.black.candidate.had), (1, 2, 2));
-        watch.begin("a", "b");
+        watch.begin(Kind::Generator, "a", "b");
         assert_eq!(watch.seen(), seen);
-        watch.begin("a", "c");
+        watch.begin(Kind::Generator, "a", "c");
         assert_eq!(watch.seen(), Seen::default());
     }
 
     #[test]
     fn a_candidate_that_is_slower_is_seen_once_it_is_sure() {
-        let watch = Watch::default();
-        watch.begin("a", "b");
-        let step = |version: &str, seconds: f64| {
-            watch.record(version, &Outcome { seconds_a_step: Some(seconds), ..Outcome::default() });
-        };
-        for at in 0..40 {
-            assert!(at >= 30 || watch.seen().slowdown().is_none(), "after {at} of each");
-            step("a", 0.1 + f64::from(at % 5) * 0.01);
-            step("b", 0.2 + f64::from(at % 5) * 0.01);
+        for kind in Kind::ALL {
+            let watch = Watch::default();
+            watch.begin(kind, "a", "b");
+            let took = |version: &str, seconds: f64| {
+                let scoring = Some(Scoring { failed: false, seconds_a_picture: Some(seconds) });
+                let outcome = Outcome { seconds_a_step: Some(seconds), scoring, ..Outcome::default() };
+                watch.record(kind, version, &outcome);
+            };
+            for at in 0..40 {
+                assert!(at >= 30 || watch.seen().slowdown().is_none(), "after {at} of each");
+                took("a", 0.1 + f64::from(at % 5) * 0.01);
+                took("b", 0.2 + f64::from(at % 5) * 0.01);
+            }
+            let slowdown = watch.seen().slowdown().expect("enough");
+            assert!((1.5..2.0).contains(&slowdown), "{kind}: {slowdown}");
         }
-        let slowdown = watch.seen().slowdown().expect("enough");
-        assert!((1.5..2.0).contains(&slowdown), "{slowdown}");
+    }
+
+    #[test]
+    fn of_a_reward_on_trial_its_scores_are_seen_and_no_pictures() {
+        let watch = Watch::default();
+        watch.begin(Kind::Reward, "r", "s");
+        let served = |reward: &str| Served { generator: "a".into(), reward: Some(reward.into()) };
+        let outcome = |failed: bool| Outcome {
+            failed: true,
+            pictures: vec![(true, true)],
+            scoring: Some(Scoring { failed, seconds_a_picture: None }),
+            ..Outcome::default()
+        };
+        watch.ended(&served("r"), &outcome(false));
+        watch.ended(&served("s"), &outcome(true));
+        // Nothing was scored: that is nobody's fault.
+        watch.ended(&served("s"), &Outcome::default());
+        let seen = watch.seen();
+        let counts = |race: crate::trial::race::Race| [race.champion, race.candidate].map(|arm| (arm.had, arm.all));
+        assert_eq!((counts(seen.failed), counts(seen.black)), ([(0, 1), (1, 1)], [(0, 0), (0, 0)]));
+    }
+
+    #[test]
+    fn the_latest_requests_are_remembered_and_no_more() {
+        let watch = Watch::default();
+        let points = |at: usize| Points { text: [at as f32].into(), image: [0.5].into() };
+        (0..RECENT + 9).for_each(|at| watch.scored(vec![points(at)]));
+        watch.scored(Vec::new());
+        let last = watch.recent_points(2);
+        assert_eq!(last, [vec![points(RECENT + 7)], vec![points(RECENT + 8)]]);
+        assert_eq!(watch.recent_points(usize::MAX).len(), RECENT);
     }
 }

@@ -30,15 +30,15 @@ const ACTS = {
   },
   try: {
     title: ({ version }) => `Try ${version}`,
-    what: () => "The server verifies and loads it. Then it draws for nobody first, then for its share, until it is promoted, rolled back or paused.",
+    what: () => "The server verifies and loads it. Then it serves nobody first, then its share, until it is promoted, rolled back or paused.",
     fields: () => ["share", "shadow"],
-    path: ({ version }) => `/v1/admin/versions/generator/${version}/trial`,
+    path: ({ kind, version }) => `/v1/admin/versions/${kind}/${version}/trial`,
     body: () => ({ share: Number((Number($("share").value) / 100).toFixed(SHARE_DIGITS)), shadow: Number($("shadow").value) }),
     done: ({ version }) => `${version} is on trial.`,
   },
   end: {
     title: ({ version }) => `End the trial of ${version}`,
-    what: () => "The champion draws everything again.",
+    what: () => "The champion serves everybody again.",
     fields: () => [],
     path: () => "/v1/admin/trials/end",
     body: () => ({}),

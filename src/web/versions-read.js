@@ -11,7 +11,7 @@ const TRIALS = 10;
 export const known = { swaps: [], trials: [], versions: [], more: false, log: [] };
 
 /// States of a trial that goes on.
-export const ON = { shadow: "draws for nobody first", canary: "draws for its share", paused: "waits for somebody to decide; the champion draws everything" };
+export const ON = { shadow: "serves nobody first", canary: "serves its share", paused: "waits for somebody to decide; the champion serves everybody" };
 export const trial = () => known.trials.find(({ state }) => state in ON);
 
 const championships = (kind) => known.log.filter((entry) => entry.kind === kind && ["promote", "rollback"].includes(entry.action));

@@ -120,7 +120,7 @@ function details(key, title, ...children) {
 }
 
 /// A button that versions-act.js listens to.
-function action(words, what, { kind = "generator", version }) {
+function action(words, what, { kind, version }) {
   const made = keyed(element("button", { type: "button", textContent: `${words}…` }), `${what} ${version}`);
   Object.assign(made.dataset, { act: what, kind, version });
   made.setAttribute("aria-label", `${words} ${version}`);
@@ -149,14 +149,15 @@ function current(trial) {
 }
 
 function told(trial) {
-  const { sequence, version, champion, share, shadow, state, actor, reason, started, changed, evidence } = trial;
+  const { sequence, kind, version, champion, share, shadow, state, actor, reason, started, changed, evidence } = trial;
   const on = ON[state] ? `: ${ON[state]}` : "";
   return [
     element("h3", { textContent: `${version} beside ${champion}` }),
-    line(badge(state.replace("_", " "), state === "rolled_back" ? "bad" : ""), `${figure(share * 100)} % of those who ask, ${shadow} requests for nobody first${on}`),
+    line(badge(kind), badge(state.replace("_", " "), state === "rolled_back" ? "bad" : ""), `${figure(share * 100)} % of those who ask, ${shadow} requests for nobody first${on}`),
     line(reason),
     faint(`Trial ${sequence} by ${actor}, begun `, time(started), ", as it is since ", time(changed)),
     ...thumbs(evidence?.thumbs_up, trial),
+    ...picks(evidence?.shadow),
     ...seen(evidence?.seen ?? evidence),
   ];
 }
@@ -164,7 +165,7 @@ function told(trial) {
 /// Thumbs of both, and how far the log evidence is from being enough.
 function thumbs(found, { version, champion, state }) {
   if (!found && !(state in ON)) return [];
-  if (!found) return [faint("Thumbs count once the candidate draws for its share.")];
+  if (!found) return [faint("Thumbs count once the candidate serves its share.")];
   const row = (role, name, [up, all]) => [`${role} ${name}`, String(up), String(all - up), all ? `${figure((100 * up) / all)} %` : "–"];
   const rows = [row("champion", champion, found.champion), row("candidate", version, found.candidate)];
   const evidence = (value) => `${figure(value)}, enough from ${figure(found.sure_from)}`;
@@ -174,11 +175,18 @@ function thumbs(found, { version, champion, state }) {
   ];
 }
 
+/// What a reward would have picked of what was drawn for others.
+function picks(found) {
+  if (!found?.picks) return [];
+  const mean = found.mean_difference === null ? [] : [["Its rewards, less the champion's, on average", figure(found.mean_difference)]];
+  return [definitions([["Same picture liked best", `${found.same_picks} of ${found.picks} requests`], ...mean])];
+}
+
 /// What machines saw.
 function seen(found) {
   if (!found?.failed) return [];
   const of = ([had, all]) => `${had} of ${all}`;
-  const rows = ["failed", "black", "flagged"].map((what) => [what, of(found[what].champion), of(found[what].candidate), figure(found[what].log_evidence_of_more)]);
+  const rows = ["failed", "black", "flagged"].filter((what) => found[what]).map((what) => [what, of(found[what].champion), of(found[what].candidate), figure(found[what].log_evidence_of_more)]);
   const slow = found.slowdown_at_least === null ? [] : [faint(`It takes at least ${figure(found.slowdown_at_least)} times as long.`)];
   return [table("What machines saw", ["", "champion", "candidate", "log evidence of more"], rows), ...slow];
 }
@@ -206,7 +214,7 @@ function buttons(of) {
     if (before(of.kind).length) made.append(action("Roll back", "rollback", of));
   } else if (of.state === "ready") {
     made.append(action("Promote", "promote", of));
-    if (of.kind === "generator" && !trial()) made.append(action("Try", "try", of));
+    if (!trial()) made.append(action("Try", "try", of));
   }
   return made;
 }

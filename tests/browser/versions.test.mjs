@@ -1,7 +1,7 @@
 // The page at /versions in a real browser against a real server (PLAUDIT_URL) whose registry the command (PLAUDIT) writes to as well (PLAUDIT_DATA).
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -192,6 +192,28 @@ test("a trial begins, is seen by whoever looks, and ends", async () => {
   assert.equal((await api("/v1/admin/trials"))[0].state, "withdrawn");
   await page.locator("#past-trials summary").click();
   await page.locator("#trials", { hasText: "enough" }).waitFor();
+});
+
+test("a reward is tried as a generator is", async () => {
+  const source = join(folder, "reward");
+  cpSync(join(PACK, "reward"), source, { recursive: true });
+  const manifest = join(source, "manifest.json");
+  writeFileSync(manifest, `${JSON.stringify({ ...JSON.parse(readFileSync(manifest, "utf8")), name: "another" }, null, 2)}\n`);
+  const another = plaudit("registry", "publish", "reward", source).split("\n").at(-1);
+  await signIn();
+  await open(`Try ${another}`);
+  await dialog().getByLabel("Reason").fill("new votes");
+  await dialog().getByRole("button", { name: `Try ${another}` }).click();
+  await said(`${another} is on trial.`);
+  const trial = page.locator("#trial", { hasText: `${another} beside` });
+  await trial.locator(".badge", { hasText: "reward" }).waitFor();
+  await trial.getByText("canary", { exact: true }).waitFor();
+  const [begun] = await api("/v1/admin/trials");
+  assert.deepEqual([begun.kind, begun.version, begun.share], ["reward", another, 0.1]);
+  await open(`End trial ${another}`);
+  await dialog().getByLabel("Reason").fill("enough of it");
+  await dialog().getByRole("button", { name: `End the trial of ${another}` }).click();
+  await said(`The trial of ${another} is ended.`);
 });
 
 /// `run.sh` has the server pause a trial after one thumb on the candidate's pictures.

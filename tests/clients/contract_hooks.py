@@ -38,26 +38,20 @@ schemathesis.openapi.format("data-uri-picture", coded.map("data:image/png;base64
 unseen = {operation: [os.environ["PLAUDIT_PICTURE"]] for operation in ("GET /v1/images/{id}", "POST /v1/admin/gold")}
 
 # A version that is there, and the champion as it is at that moment.
-unseen |= {"GET /v1/admin/versions/{kind}/{version}": [None], "POST /v1/admin/versions/{kind}/{version}/promote": [None], "POST /v1/admin/versions/{kind}/rollback": [None], "POST /v1/admin/versions/generator/{version}/trial": [None], "POST /v1/admin/trials/end": [None]}
+unseen |= {"GET /v1/admin/versions/{kind}/{version}": [None], "POST /v1/admin/versions/{kind}/{version}/promote": [None], "POST /v1/admin/versions/{kind}/rollback": [None], "POST /v1/admin/versions/{kind}/{version}/trial": [None, None], "POST /v1/admin/trials/end": [None]}
 
 
 def name_versions(case) -> None:
     """Fills in what nobody can guess."""
-    if "/generator/" in case.operation.label:
-        champion, other = generators()
-        case.path_parameters["version"] = other
-        if isinstance(case.body, dict):
-            case.body = trial(champion)
-            case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
-        return
-    versions = listed("reward")
-    champion = next(version["version"] for version in versions if version["alias"] == "champion")
-    other = next(version["version"] for version in versions if version["alias"] != "champion")
-    case.path_parameters["kind"] = "reward"
+    is_trial = case.operation.label.endswith("/trial")
+    # Both kinds are tried, one after the other.
+    kind = "generator" if is_trial and unseen[case.operation.label] else "reward"
+    champion, other = versions(kind)
+    case.path_parameters["kind"] = kind
     if "version" in case.path_parameters:
         case.path_parameters["version"] = other
     if case.method == "POST" and isinstance(case.body, dict):
-        case.body = {"expected": champion, "reason": case.body.get("reason", "for tests")}
+        case.body = trial(champion) if is_trial else {"expected": champion, "reason": case.body.get("reason", "for tests")}
         case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
 
 
@@ -66,11 +60,11 @@ def listed(kind: str) -> list:
     return httpx.get(f"{url}/v1/admin/versions?kind={kind}", headers=headers).raise_for_status().json()["data"]
 
 
-def generators() -> tuple[str, str]:
+def versions(kind: str) -> tuple[str, str]:
     """The champion, and another version of it."""
-    versions = listed("generator")
-    champion = next(version["version"] for version in versions if version["alias"] == "champion")
-    return champion, next(version["version"] for version in versions if version["version"] != champion)
+    found = listed(kind)
+    champion = next(version["version"] for version in found if version["alias"] == "champion")
+    return champion, next(version["version"] for version in found if version["version"] != champion)
 
 
 def trial(champion: str) -> dict:
@@ -79,7 +73,7 @@ def trial(champion: str) -> dict:
 
 def begin_trial() -> None:
     """Something to end; one may go on already."""
-    champion, other = generators()
+    champion, other = versions("generator")
     url, headers = os.environ["PLAUDIT_REGISTRY"], {"Authorization": f"Bearer {os.environ['PLAUDIT_REGISTRY_KEY']}"}
     httpx.post(f"{url}/v1/admin/versions/generator/{other}/trial", json=trial(champion), headers=headers, timeout=60)
 

@@ -74,6 +74,7 @@ impl Shop {
             height: 6,
             seed: u32::from(number),
             model_version: "miniature@0123456789ab".into(),
+            chosen_by: None,
             rater: Some("ann".into()),
             parameters: json!({"prompt": format!("{number} stars"), "negative_prompt": "fish"}),
         };

@@ -68,6 +68,7 @@ async fn picture(store: &Store, owner: &Owner, rater: Option<&str>, expires: i64
         height: 64,
         seed: 7,
         model_version: "tiny@0123".into(),
+        chosen_by: None,
         rater: rater.map(str::to_owned),
         parameters: json!({"prompt": "two blue stars", "seed": 7}),
     };

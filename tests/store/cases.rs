@@ -3,6 +3,7 @@
 use super::*;
 pub(crate) use super::{
     rounds::{one_process_holds_the_lease_of_training, rounds_follow_each_other_and_strangers_write_nothing},
+    trials::a_trial_counts_the_thumbs_on_what_its_kind_made,
     versions::promotions_are_a_serial_order,
 };
 

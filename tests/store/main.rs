@@ -7,6 +7,7 @@ mod rounds;
 #[path = "../common/servers.rs"]
 mod servers;
 mod shared;
+mod trials;
 mod versions;
 
 use std::{
@@ -72,6 +73,7 @@ fn image(job: JobId, bytes: &Bytes) -> ImageRecord {
         height: 48,
         seed: u32::MAX,
         model_version: "tiny@0123".into(),
+        chosen_by: None,
         rater: Some("r1".into()),
         parameters: json!({"prompt": "two blue stars", "guidance_scale": 5.1}),
     }
@@ -180,4 +182,5 @@ cases! {
     promotions_are_a_serial_order,
     one_process_holds_the_lease_of_training,
     rounds_follow_each_other_and_strangers_write_nothing,
+    a_trial_counts_the_thumbs_on_what_its_kind_made,
 }

@@ -7,6 +7,8 @@ mod harness;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/packs.rs"]
 mod packs;
+#[path = "../common/rewards.rs"]
+mod rewards;
 
 mod drift;
 mod kills;
@@ -16,6 +18,7 @@ mod mutants;
 mod promote;
 mod refuse;
 mod restart;
+mod reward_trials;
 mod trials;
 
 use std::{path::Path, time::Duration};

@@ -6,36 +6,61 @@ use plaudit_onnx::Tensor;
 use super::*;
 
 /// Sure of few votes; no test waits for people.
-const QUICK: &[&str] =
+pub(super) const QUICK: &[&str] =
     &["--trial-min-votes", "10", "--trial-alpha", "0.2", "--limits-rate", "0", "--limits-sessions", "1000000"];
 
-async fn begin(scene: &Scene, version: &VersionId, share: f64, shadow: u32) -> (u16, Value) {
-    let path = format!("/v1/admin/versions/generator/{version}/trial");
-    let body = json!({"expected": scene.first.as_str(), "share": share, "shadow": shadow, "reason": "a test"});
+pub(super) async fn begin(
+    scene: &Scene,
+    kind: Kind,
+    version: &VersionId,
+    champion: &VersionId,
+    share: f64,
+    shadow: u32,
+) -> (u16, Value) {
+    let path = format!("/v1/admin/versions/{kind}/{version}/trial");
+    let body = json!({"expected": champion.as_str(), "share": share, "shadow": shadow, "reason": "a test"});
     said(scene.admin(Method::POST, &path, body).await).await
 }
 
+async fn try_generator(scene: &Scene, version: &VersionId, share: f64, shadow: u32) -> (u16, Value) {
+    begin(scene, Kind::Generator, version, &scene.first, share, shadow).await
+}
+
 /// The newest trial.
-async fn trial(scene: &Scene) -> Value {
+pub(super) async fn trial(scene: &Scene) -> Value {
     let list: Value = scene.admin(Method::GET, "/v1/admin/trials", Value::Null).await.json().await.expect("JSON");
     list["data"][0].clone()
 }
 
-async fn until_state(scene: &Scene, state: &str) -> Value {
+pub(super) async fn until_state(scene: &Scene, state: &str) -> Value {
     scene.until(state, async |scene| trial(scene).await["state"] == state).await;
     trial(scene).await
 }
 
-async fn drawn_for(scene: &Scene, rater: &str) -> Value {
-    let body = harness::with(json!({"rater": rater, "num_inference_steps": 1}));
-    scene.app.generate(body).await
+fn one(rater: &str) -> Value {
+    harness::with(json!({"rater": rater, "num_inference_steps": 1}))
 }
 
-/// Raters draw and vote until the trial is over: `up` says what they think of a picture of the champion or the candidate.
+async fn drawn_for(scene: &Scene, rater: &str) -> Value {
+    scene.app.generate(one(rater)).await
+}
+
 async fn vote(scene: &Scene, candidate: &VersionId, up: impl Fn(bool, usize) -> bool) -> Value {
+    vote_with(scene, one, "model_version", candidate, up).await
+}
+
+/// Raters draw and vote until the trial is over: `up` says what they think of a picture of the champion or the candidate, whichever
+/// the answer's field `by` names.
+pub(super) async fn vote_with(
+    scene: &Scene,
+    request: impl Fn(&str) -> Value,
+    by: &str,
+    candidate: &VersionId,
+    up: impl Fn(bool, usize) -> bool,
+) -> Value {
     for at in 0..400 {
-        let made = drawn_for(scene, &format!("rater {at}")).await;
-        let of_candidate = made["model_version"] == candidate.as_str();
+        let made = scene.app.generate(request(&format!("rater {at}"))).await;
+        let of_candidate = made[by] == candidate.as_str();
         let picture = &made["data"][0];
         let rating = if up(of_candidate, at) { "up" } else { "down" };
         let vote = json!({"image_id": picture["image_id"], "token": picture["feedback_token"], "rating": rating});
@@ -52,10 +77,10 @@ async fn vote(scene: &Scene, candidate: &VersionId, up: impl Fn(bool, usize) -> 
 async fn a_candidate_draws_for_its_share_only_and_everybody_stays_with_a_version() {
     let scene = Scene::with(QUICK).await;
     let tuned = scene.tuned(0.1).await;
-    let (status, error) = begin(&scene, &scene.first, 0.5, 0).await;
+    let (status, error) = try_generator(&scene, &scene.first, 0.5, 0).await;
     assert_eq!(status, 409, "the champion beside itself: {error}");
     assert!(trial(&scene).await.is_null(), "and nothing is written down of that");
-    let (status, begun) = begin(&scene, &tuned, 0.5, 3).await;
+    let (status, begun) = try_generator(&scene, &tuned, 0.5, 3).await;
     assert_eq!((status, &begun["state"]), (200, &json!("shadow")), "{begun}");
     until_state(&scene, "canary").await;
     // The share holds from the server's next look on.
@@ -73,7 +98,7 @@ async fn a_candidate_draws_for_its_share_only_and_everybody_stays_with_a_version
         let made = scene.app.generate(harness::with(json!({"model": version, "num_inference_steps": 1}))).await;
         assert_eq!(made["model_version"], version.as_str());
     }
-    let (status, error) = begin(&scene, &tuned, 0.5, 0).await;
+    let (status, error) = try_generator(&scene, &tuned, 0.5, 0).await;
     assert_eq!((status, &error["error"]["code"]), (409, &json!("version_conflict")), "{error}");
 
     let body = json!({"reason": "enough seen"});
@@ -92,7 +117,7 @@ async fn a_candidate_draws_for_its_share_only_and_everybody_stays_with_a_version
 async fn people_who_like_it_less_roll_it_back() {
     let scene = Scene::with(QUICK).await;
     let tuned = scene.tuned(0.1).await;
-    assert_eq!(begin(&scene, &tuned, 0.5, 0).await.0, 200);
+    assert_eq!(try_generator(&scene, &tuned, 0.5, 0).await.0, 200);
     until_state(&scene, "canary").await;
     let ended = vote(&scene, &tuned, |candidate, at| if candidate { at % 10 == 0 } else { at % 10 != 0 }).await;
     assert_eq!(ended["state"], "rolled_back", "{ended}");
@@ -106,7 +131,7 @@ async fn people_who_like_it_less_roll_it_back() {
 async fn people_who_like_it_more_make_it_champion() {
     let scene = Scene::with(QUICK).await;
     let tuned = scene.tuned(0.1).await;
-    assert_eq!(begin(&scene, &tuned, 0.5, 0).await.0, 200);
+    assert_eq!(try_generator(&scene, &tuned, 0.5, 0).await.0, 200);
     until_state(&scene, "canary").await;
     let ended = vote(&scene, &tuned, |candidate, at| if candidate { at % 20 != 0 } else { at % 3 == 0 }).await;
     assert_eq!(ended["state"], "promoted", "{ended}");
@@ -118,7 +143,7 @@ async fn people_who_like_it_more_make_it_champion() {
 async fn where_votes_show_nothing_somebody_has_to_decide() {
     let scene = Scene::with(&[QUICK, &["--trial-max-votes", "12", "--trial-min-votes", "1000"]].concat()[2..]).await;
     let tuned = scene.tuned(0.1).await;
-    assert_eq!(begin(&scene, &tuned, 0.5, 0).await.0, 200);
+    assert_eq!(try_generator(&scene, &tuned, 0.5, 0).await.0, 200);
     until_state(&scene, "canary").await;
     let paused = vote(&scene, &tuned, |_, at| at % 2 == 0).await;
     assert_eq!(paused["state"], "paused", "{paused}");
@@ -130,7 +155,7 @@ async fn where_votes_show_nothing_somebody_has_to_decide() {
         .await;
     assert_eq!(scene.promote(Kind::Generator, &tuned, &scene.first).await.status(), 200);
     assert_eq!(scene.drawn_by().await, tuned.as_str());
-    assert_eq!(begin(&scene, &scene.first, 0.5, 0).await.0, 409, "the champion has changed");
+    assert_eq!(try_generator(&scene, &scene.first, 0.5, 0).await.0, 409, "the champion has changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +171,7 @@ async fn a_candidate_that_draws_black_never_reaches_anybody() {
     });
     seal(folder.path(), "miniature", &Default::default(), &packs::quiet(), |_| ()).expect("a pack");
     let black = scene.publish(folder.path()).await;
-    assert_eq!(begin(&scene, &black, 0.5, 4).await.0, 200);
+    assert_eq!(try_generator(&scene, &black, 0.5, 4).await.0, 200);
     let ended = until_state(&scene, "rolled_back").await;
     assert!(ended["reason"].as_str().is_some_and(|why| why.contains("blank")), "{ended}");
     assert_eq!(scene.drawn_by().await, scene.first.as_str());
@@ -156,7 +181,7 @@ async fn a_candidate_that_draws_black_never_reaches_anybody() {
 async fn a_trial_goes_on_after_a_restart() {
     let scene = Scene::with(QUICK).await;
     let tuned = scene.tuned(0.1).await;
-    assert_eq!(begin(&scene, &tuned, 0.5, 0).await.0, 200);
+    assert_eq!(try_generator(&scene, &tuned, 0.5, 0).await.0, 200);
     until_serves(&scene, &tuned).await;
     let before = drawn(&scene).await;
     let scene = restart::restarted(scene, QUICK).await;

@@ -18,13 +18,13 @@ use crate::{
         refusals::{RegistryErrors, RegistryListErrors},
     },
     app::State,
-    domain::VersionId,
+    domain::{Kind, VersionId},
     trial::{NewTrial, TrialRecord, TrialState},
 };
 
 /// Share of those who ask where a trial names none.
 const SHARE: f64 = 0.1;
-/// Requests drawn for nobody first where a trial says nothing.
+/// Requests served for nobody first where a trial says nothing.
 const SHADOW: u32 = 20;
 /// And at most.
 const MOST_SHADOW: u32 = 1000;
@@ -34,13 +34,15 @@ const MOST_SHADOW: u32 = 1000;
 pub(crate) struct TrialEntry {
     /// Its place among all trials
     sequence: i64,
+    /// What it is a version of
+    kind: Kind,
     /// The candidate
     version: String,
     /// What it is tried beside
     champion: String,
-    /// Share of those who ask that the candidate draws for
+    /// Share of those who ask that the candidate serves
     share: f64,
-    /// Requests that it draws for nobody first
+    /// Requests that it serves for nobody first
     shadow: u32,
     /// Where it stands
     state: TrialState,
@@ -60,6 +62,7 @@ impl From<TrialRecord> for TrialEntry {
     fn from(trial: TrialRecord) -> Self {
         let TrialRecord {
             sequence,
+            kind,
             version,
             champion,
             share,
@@ -73,7 +76,7 @@ impl From<TrialRecord> for TrialEntry {
             ..
         } = trial;
         let (version, champion) = (version.to_string(), champion.to_string());
-        Self { sequence, version, champion, share, shadow, state, actor, reason, started, changed, evidence }
+        Self { sequence, kind, version, champion, share, shadow, state, actor, reason, started, changed, evidence }
     }
 }
 
@@ -85,10 +88,10 @@ pub(crate) struct TrialRequest {
     /// The champion as you know it
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{12}$")]
     expected: String,
-    /// Share of those who ask that the candidate draws for; each of them stays with it
+    /// Share of those who ask that the candidate serves; each of them stays with it
     #[schema(minimum = 0.001, maximum = 0.999, default = 0.1)]
     share: Option<f64>,
-    /// Requests that it draws again for nobody before
+    /// Requests that it serves again for nobody before
     #[schema(minimum = 0, maximum = 1000, default = 20)]
     shadow: Option<u32>,
     /// Why, in a line
@@ -106,25 +109,26 @@ pub(crate) struct EndTrialRequest {
     reason: String,
 }
 
-/// Try a version of the generator beside the champion
+/// Try a version of the generator or of the reward beside the champion
 ///
-/// This server verifies and loads it first. Then it draws requests again for nobody, then for its share, until it is promoted, rolled
-/// back, or paused for you to decide.
+/// This server verifies and loads it first. Then it serves requests again for nobody, then its share, until it is promoted, rolled
+/// back, or paused for you to decide. One trial goes on at a time, whatever it is of.
 #[utoipa::path(
     tag = "operators",
     operation_id = "try_version",
     params(
+        ("kind" = Kind, Path, description = "What it is a version of"),
         ("version" = String, Path, description = "The candidate", pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}@[0-9a-f]{12}$"),
     ),
     request_body = TrialRequest,
     responses((status = 200, description = "The trial", body = TrialEntry), RegistryErrors),
     security(("key" = []))
 )]
-#[post("/v1/admin/versions/generator/{version}/trial")]
+#[post("/v1/admin/versions/{kind}/{version}/trial")]
 pub(crate) async fn begin(
     request: HttpRequest,
     caller: Caller,
-    version: web::Path<VersionId>,
+    path: web::Path<(Kind, VersionId)>,
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Result<Json<TrialEntry>, ApiError> {
@@ -136,8 +140,8 @@ pub(crate) async fn begin(
     let shadow = fields.integer("shadow", 0, MOST_SHADOW.into())?.map_or(SHADOW, |many| many as u32);
     let reason = reason(&mut fields)?;
     fields.finish()?;
-    let (version, actor) = (version.into_inner(), caller.owner.to_string());
-    let trial = NewTrial { version, champion: expected, share, shadow, actor, reason };
+    let ((kind, version), actor) = (path.into_inner(), caller.owner.to_string());
+    let trial = NewTrial { kind, version, champion: expected, share, shadow, actor, reason };
     // On the runtime that outlives connections.
     let begun = state.runtime.clone().spawn(async move { state.trials.begin(trial).await });
     Ok(Json(begun.await.map_err(ApiError::internal)??.into()))

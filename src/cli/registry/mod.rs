@@ -49,9 +49,9 @@ enum Command {
     Promote(promote::Promote),
     /// Make the champion before champion again
     Rollback(promote::Rollback),
-    /// Try a version of the generator beside the champion, for a share of those who ask
+    /// Try a version beside the champion, for a share of those who ask
     Try(trial::Try),
-    /// End the trial that goes on; the champion draws everything again
+    /// End the trial that goes on; the champion serves everybody again
     EndTrial(trial::End),
     /// Show trials, the newest first, and how they ended
     Trials(trial::Trials),

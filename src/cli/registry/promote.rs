@@ -80,7 +80,7 @@ pub(super) async fn promote(registry: &Registry, arguments: Promote) -> anyhow::
 }
 
 /// The pack whose CLIP a reward is for.
-async fn beside(registry: &Registry, named: Option<&Path>) -> anyhow::Result<Pack> {
+pub(super) async fn beside(registry: &Registry, named: Option<&Path>) -> anyhow::Result<Pack> {
     let champion = registry.aliases(Kind::Generator).await?.champion;
     let folder = match (named, champion) {
         (Some(folder), _) => folder.to_owned(),

@@ -10,26 +10,30 @@ use plaudit::{
     trial::{self, NewTrial, TrialRecord},
 };
 
-use super::{actor, text::time};
+use super::{actor, promote::beside, text::time};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The candidate first draws requests again for nobody, then for its share of those who ask, each of whom stays with it. Servers end the trial
-themselves: it is promoted, rolled back, or paused for you to decide (docs/trials.md).
+The candidate first serves requests again for nobody, then its share of those who ask, each of whom stays with it. Servers end the trial
+themselves: it is promoted, rolled back, or paused for you to decide (docs/trials.md). One trial goes on at a time.
 
 Examples:
   plaudit registry try miniature@0123456789ab --expected miniature@89abcdef0123 --reason 'gate passed'
-  plaudit registry try miniature@0123456789ab --expected miniature@89abcdef0123 --share 0.5 --shadow 0 --reason 'again, with half'")]
+  plaudit registry try miniature@0123456789ab --expected miniature@89abcdef0123 --share 0.5 --shadow 0 --reason 'again, with half'
+  plaudit registry try tuned@0123456789ab --kind reward --expected first@89abcdef0123 --reason 'it knows the new votes'")]
 pub(super) struct Try {
-    /// The candidate, a version of the generator
+    /// The candidate
     version: VersionId,
+    /// What it is a version of: generator or reward
+    #[arg(long, default_value_t = Kind::Generator, value_name = "KIND")]
+    kind: Kind,
     /// The champion as you know it
     #[arg(long, value_name = "VERSION")]
     expected: VersionId,
-    /// Share of those who ask that it draws for
+    /// Share of those who ask that it serves
     #[arg(long, default_value_t = 0.1, value_parser = share, value_name = "SHARE")]
     share: f64,
-    /// Requests that it draws again for nobody first
+    /// Requests that it serves again for nobody first
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=1000), value_name = "REQUESTS")]
     shadow: u32,
     /// Why, for whoever reads the log
@@ -66,10 +70,14 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 pub(super) async fn begin(store: &Store, registry: &Registry, arguments: Try) -> anyhow::Result<()> {
-    let Try { version, expected: champion, share, shadow, reason, actor: named } = arguments;
+    let Try { version, kind, expected: champion, share, shadow, reason, actor: named } = arguments;
     eprintln!("checking {version} …");
-    registry.verify(Kind::Generator, &version, None, &SessionSettings::default()).await?;
-    let trial = NewTrial { version, champion, share, shadow, actor: actor(named), reason };
+    let generator = match kind {
+        Kind::Generator => None,
+        Kind::Reward => Some(beside(registry, None).await?),
+    };
+    registry.verify(kind, &version, generator.as_ref(), &SessionSettings::default()).await?;
+    let trial = NewTrial { kind, version, champion, share, shadow, actor: actor(named), reason };
     let begun = trial::begin(store, registry, trial).await?;
     eprint!("{}", table(&[begun]));
     eprintln!("servers follow within a second; `plaudit registry trials` says how it goes");
@@ -97,10 +105,10 @@ pub(super) async fn list(store: &Store, arguments: &Trials) -> anyhow::Result<()
 fn table(trials: &[TrialRecord]) -> String {
     let mut text = String::new();
     for trial in trials {
-        let TrialRecord { version, champion, share, state, reason, changed, .. } = trial;
+        let TrialRecord { kind, version, champion, share, state, reason, changed, .. } = trial;
         let (share, state, when) = (100.0 * share, state.name(), time(*changed));
         // Writing into text cannot fail.
-        let _ = writeln!(text, "{version}  beside {champion} for {share:.1} %  {state:<11}  {when}  {reason}");
+        let _ = writeln!(text, "{kind} {version}  beside {champion} for {share:.1} %  {state:<11}  {when}  {reason}");
     }
     text
 }

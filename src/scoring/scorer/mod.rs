@@ -6,6 +6,7 @@
 mod normalise;
 mod queue;
 mod reward;
+mod rewards;
 mod worker;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use image::RgbImage;
 use moka::sync::Cache;
 use tokio::sync::oneshot;
@@ -30,6 +31,8 @@ use crate::{
 use normalise::Expanded;
 use queue::{Job, Queue};
 pub use reward::ServedReward;
+pub use rewards::RewardTrial;
+use rewards::Rewards;
 use worker::Worker;
 
 /// What a picture is worth for a prompt.
@@ -53,6 +56,15 @@ pub struct Answer {
     pub images: Vec<Arc<[f32]>>,
     /// The reward of every text with every picture, `[texts, images]`.
     pub rewards: Option<Vec<f32>>,
+}
+
+/// A prompt and a picture as CLIP places them: all that a reward reads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Points {
+    /// The prompt's, of length one.
+    pub text: Arc<[f32]>,
+    /// The picture's, of length one.
+    pub image: Arc<[f32]>,
 }
 
 /// Why there is no score.
@@ -91,8 +103,8 @@ struct Inner {
     clip_version: String,
     /// Hashes of its two towers.
     clip: [Option<String>; 2],
-    /// The reward that serves.
-    reward: ArcSwapOption<ServedReward>,
+    /// The rewards that serve.
+    rewards: ArcSwap<Rewards>,
     /// Of the pack whose CLIP it is.
     pack: PathBuf,
     sessions: SessionSettings,
@@ -136,7 +148,7 @@ impl Scorer {
             width: clip.width(),
             clip_version: clip_version(pack),
             clip: clip_of(pack),
-            reward: ArcSwapOption::new(reward),
+            rewards: ArcSwap::from_pointee(Rewards { champion: reward, candidate: None }),
             pack: pack.folder().to_owned(),
             sessions,
             settings: settings.clone(),
@@ -149,9 +161,9 @@ impl Scorer {
         Ok(Some(Self { inner: Arc::new(inner), pinned: None }))
     }
 
-    /// The reward that scores now, where there is one.
+    /// The reward that scores now, where there is one: the champion, or what this clone keeps.
     pub fn reward(&self) -> Option<Arc<ServedReward>> {
-        self.pinned.clone().unwrap_or_else(|| self.inner.reward.load_full())
+        self.pinned.clone().unwrap_or_else(|| self.inner.rewards.load().champion.clone())
     }
 
     /// `name@hash` of the reward, where there is one.
@@ -164,6 +176,12 @@ impl Scorer {
         Self { inner: self.inner.clone(), pinned: Some(self.reward()) }
     }
 
+    /// [`Self::pinned`] to the reward that scores for a subject: where one is on trial, it is theirs as long as the trial lasts, or
+    /// never.
+    pub fn pinned_for(&self, subject: &str) -> Self {
+        Self { inner: self.inner.clone(), pinned: Some(self.inner.rewards.load().choose(subject).cloned()) }
+    }
+
     /// Opens and verifies a reward pack for this CLIP; it scores nothing until it serves.
     ///
     /// # Errors
@@ -173,16 +191,29 @@ impl Scorer {
         Ok(Arc::new(ServedReward::open(folder, &pack, &self.inner.sessions)?))
     }
 
-    /// From now on this reward scores; requests that are being scored keep theirs.
+    /// From now on this reward scores; requests that are being scored keep theirs. One that was on trial no longer is.
     pub fn serve(&self, reward: Option<Arc<ServedReward>>) {
+        self.exchange(|now| now.led_by(reward.clone()));
+    }
+
+    /// From now on this reward is on trial, or none.
+    pub fn try_beside(&self, candidate: Option<RewardTrial>) {
+        self.exchange(|now| Rewards { champion: now.champion.clone(), candidate: candidate.clone() });
+    }
+
+    /// The reward that is on trial.
+    pub fn on_trial(&self) -> Option<RewardTrial> {
+        self.inner.rewards.load().candidate.clone()
+    }
+
+    fn exchange(&self, change: impl Fn(&Rewards) -> Rewards) {
+        let before = self.inner.rewards.rcu(|now| change(now));
+        let now = self.inner.rewards.load_full();
         let info = &self.inner.metrics.model_info;
-        let before = self.inner.reward.swap(reward.clone());
-        if let Some(before) = before {
-            let _ = info.remove_label_values(&["reward", before.version()]);
+        for gone in before.versions().filter(|version| !now.versions().any(|here| here == *version)) {
+            let _ = info.remove_label_values(&["reward", gone]);
         }
-        if let Some(reward) = reward {
-            info.with_label_values(&["reward", reward.version()]).set(1);
-        }
+        now.versions().for_each(|version| info.with_label_values(&["reward", version]).set(1));
     }
 
     /// What its points are named by: they are comparable where this is equal.
@@ -210,11 +241,28 @@ impl Scorer {
     /// # Errors
     /// A full queue, a server that ends, a failure of the runtime.
     pub async fn score(&self, prompt: &str, images: Vec<Arc<RgbImage>>) -> Result<Vec<Score>, ScoreError> {
+        let pixels = self.prepare(images).await?;
+        Ok(self.score_prepared(&[prompt], pixels).await?.pop().unwrap_or_default())
+    }
+
+    /// Scores a picture for its prompt, and tells what another reward would read.
+    ///
+    /// # Errors
+    /// As [`Self::score`].
+    pub async fn score_one(&self, prompt: &str, image: Arc<RgbImage>) -> Result<(Score, Points), ScoreError> {
+        let pixels = self.prepare(vec![image]).await?;
+        let (scores, answer) = self.answer(&[prompt], pixels).await?;
+        let points = answer.texts.first().zip(answer.images.first());
+        let points = points.map(|(text, image)| Points { text: text.clone(), image: image.clone() });
+        let missing = || ScoreError::Failed("the call answered no score".to_owned());
+        scores.into_iter().flatten().next().zip(points).ok_or_else(missing)
+    }
+
+    async fn prepare(&self, images: Vec<Arc<RgbImage>>) -> Result<Vec<Pixels>, ScoreError> {
         let preprocessor = self.preprocessor().clone();
         let prepare = move || images.iter().map(|image| preprocessor.prepare(image)).collect();
         let pixels = tokio::task::spawn_blocking(prepare).await;
-        let pixels = pixels.map_err(|error| ScoreError::Failed(error.to_string()))?;
-        Ok(self.score_prepared(&[prompt], pixels).await?.pop().unwrap_or_default())
+        pixels.map_err(|error| ScoreError::Failed(error.to_string()))
     }
 
     /// Scores prepared pictures for several prompts: for each prompt, a score of each picture.
@@ -222,6 +270,11 @@ impl Scorer {
     /// # Errors
     /// As [`Self::score`].
     pub async fn score_prepared(&self, prompts: &[&str], pixels: Vec<Pixels>) -> Result<Vec<Vec<Score>>, ScoreError> {
+        Ok(self.answer(prompts, pixels).await?.0)
+    }
+
+    /// Scores by prompt and picture, and the points that they come from.
+    async fn answer(&self, prompts: &[&str], pixels: Vec<Pixels>) -> Result<(Vec<Vec<Score>>, Answer), ScoreError> {
         let expanded = Expanded::of(prompts, self.inner.settings.contrasts);
         let reward = self.reward();
         let answer = self.ask(expanded.texts.clone(), pixels, reward.clone()).await?;
@@ -231,7 +284,7 @@ impl Scorer {
             let metric = self.inner.metrics.reward.with_label_values(&[reward.version()]);
             rewards.for_each(|reward| metric.observe(f64::from(reward)));
         }
-        Ok(scores)
+        Ok((scores, answer))
     }
 
     /// Points of texts and prepared pictures.

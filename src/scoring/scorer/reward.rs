@@ -35,7 +35,8 @@ impl ServedReward {
         &self.folder
     }
 
-    pub(super) fn run<'a>(
+    /// The rewards of pairs of points, a picture's and a prompt's.
+    pub(crate) fn run<'a>(
         &self,
         rows: impl IntoIterator<Item = (&'a [f32], &'a [f32])>,
     ) -> Result<Vec<Reward>, ScoringError> {

@@ -43,26 +43,35 @@ pub(super) fn run(queue: &Queue, mut worker: Worker) {
         queue.measured(rows, seconds);
         worker.metrics.scoring_seconds.observe(seconds);
         match answered {
-            Ok(Ok(answers)) => jobs.into_iter().zip(answers).for_each(|(job, answer)| drop(job.reply.send(Ok(answer)))),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "scoring failed");
-                jobs.into_iter().for_each(|job| drop(job.reply.send(Err(ScoreError::Failed(error.to_string())))));
-            }
+            Ok(Ok(answers)) => jobs.into_iter().zip(answers).for_each(|(job, answer)| reply(job, answer)),
+            Ok(Err(error)) => jobs.into_iter().for_each(|job| reply(job, Err(failed(&error)))),
             Err(_) => tracing::error!("scoring panicked; the requests of this call fail"),
         }
     }
 }
 
+/// Whoever asked may have left.
+fn reply(job: Job, answer: Result<Answer, ScoreError>) {
+    let _ = job.reply.send(answer);
+}
+
+fn failed(error: &ScoringError) -> ScoreError {
+    tracing::error!(%error, "scoring failed");
+    ScoreError::Failed(error.to_string())
+}
+
 impl Worker {
-    fn answer(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, ScoringError> {
+    /// An answer for each job. CLIP is everybody's; a reward that fails fails only those who asked for it.
+    fn answer(&mut self, jobs: &[Job]) -> Result<Vec<Result<Answer, ScoreError>>, ScoringError> {
         self.embed_texts(jobs)?;
         let mut pictures = self.embed_pictures(jobs)?.into_iter();
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             let images: Vec<Point> = pictures.by_ref().take(job.pixels.len()).collect();
             let texts = job.texts.iter().map(|text| self.text(text)).collect::<Result<Vec<_>, _>>()?;
-            let rewards = job.reward.as_ref().map(|reward| rewards(reward, &texts, &images)).transpose()?;
-            answers.push(Answer { texts, images, rewards });
+            let rewards = job.reward.as_ref().map(|reward| rewards(reward, &texts, &images)).transpose();
+            let answer = rewards.map(|rewards| Answer { texts, images, rewards });
+            answers.push(answer.map_err(|error| failed(&error)));
         }
         Ok(answers)
     }

@@ -159,6 +159,7 @@ impl Step<'_> {
             return Ok(Ok(format!("{version} is on trial, or was")));
         }
         let trial = NewTrial {
+            kind: Kind::Generator,
             version: version.clone(),
             champion: self.round.generator.clone(),
             share: passing.share,

@@ -1,44 +1,34 @@
-//! Requests that a candidate draws for nobody.
+//! Requests that were drawn for others, drawn once more by a candidate.
 
 use std::{sync::Arc, time::Duration};
 
-use super::watch::{Outcome, Watch, is_blank};
+use serde_json::json;
+
+use super::Shadowed;
 use crate::{
+    domain::Kind,
     engine::{Class, Engine, Event, Generator, Order, Refusal},
     pipeline::Request,
+    trial::{
+        seen::Outcome,
+        watch::{Watch, is_blank},
+    },
 };
 
-/// What came of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Drawn {
-    pub(super) all: u32,
-    /// Failed, or drew a blank picture.
-    bad: u32,
-}
-
-impl Drawn {
-    /// What is plain without a comparison.
-    pub(super) fn fault(self) -> Option<String> {
-        (2 * self.bad > self.all)
-            .then(|| format!("{} of {} requests that nobody saw failed or were blank", self.bad, self.all))
-    }
-}
-
 /// Draws the requests that were taken last once more, as many as are asked for, beside and behind what others wait for.
-pub(super) async fn draw(engine: &Engine, candidate: &Arc<Generator>, watch: &Watch, many: u32) -> Drawn {
+pub(super) async fn draw(engine: &Engine, candidate: &Arc<Generator>, watch: &Watch, many: u32) -> Shadowed {
     let recent = watch.recent();
-    let mut drawn = Drawn::default();
+    let mut bad = 0;
     for at in 0..many {
         let order = match recent.len() {
             0 => quiet(Request { seed: at, ..Request::default() }),
             some => quiet(recent[at as usize % some].request.clone()),
         };
         let outcome = one(engine, candidate, order).await;
-        drawn.all += 1;
-        drawn.bad += u32::from(outcome.failed || outcome.pictures.iter().any(|(_, blank)| *blank));
-        watch.record(candidate.version(), &outcome);
+        bad += u32::from(outcome.failed || outcome.pictures.iter().any(|(_, blank)| *blank));
+        watch.record(Kind::Generator, candidate.version(), &outcome);
     }
-    drawn
+    Shadowed { all: many, bad, wrong: "failed or were blank", evidence: json!({"requests": many, "failed": bad}) }
 }
 
 fn quiet(request: Request) -> Order {
