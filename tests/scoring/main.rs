@@ -4,6 +4,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod harness;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/rewards.rs"]
+mod made;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/packs.rs"]
+mod packs;
 mod parity;
 mod queue;
 mod rewards;

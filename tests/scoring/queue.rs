@@ -5,10 +5,13 @@ use image::{Rgb, RgbImage};
 use plaudit::{
     metrics::Metrics,
     runtime::Device,
-    scoring::{Pixels, Score, ScoreError, Scorer, ScoringSettings},
+    scoring::{Pixels, RewardTrial, Score, ScoreError, Scorer, ScoringSettings},
 };
 
-use crate::harness::{miniature, reward};
+use crate::{
+    harness::{miniature, reward},
+    made,
+};
 
 /// Features of the miniature's CLIP.
 const WIDTH: usize = 128;
@@ -58,6 +61,30 @@ async fn a_score_does_not_depend_on_who_else_asks() {
     };
     let together = join_all(all.iter().map(ask)).await;
     assert!((together[0].clip_score - alone.clip_score).abs() <= NEIGHBOURS, "{alone:?} {:?}", together[0]);
+}
+
+#[tokio::test]
+async fn a_reward_on_trial_that_fails_fails_only_those_whom_it_judges() {
+    let folder = tempfile::tempdir().expect("a folder");
+    made::broken(folder.path());
+    let metrics = Metrics::new();
+    let scorer = start(&ScoringSettings::default(), &metrics);
+    let reward = scorer.open_reward(folder.path()).expect("its golden outputs are right");
+    scorer.try_beside(Some(RewardTrial { reward, share: 1.0 }));
+    let (champion, candidate) = (scorer.pinned(), scorer.pinned_for("anybody"));
+    let all = pixels(&scorer, 20);
+    let ask = |scorer: &Scorer, one: &Pixels| {
+        let (scorer, one) = (scorer.clone(), one.clone());
+        async move { scorer.score_prepared(&["two blue stars"], vec![one]).await }
+    };
+    let answers = join_all(all.iter().flat_map(|one| [ask(&champion, one), ask(&candidate, one)])).await;
+    for (at, answer) in answers.into_iter().enumerate() {
+        assert_eq!(answer.is_ok(), at % 2 == 0, "{at}: {answer:?}");
+    }
+    assert!(metrics.scoring_rows.get_sample_count() < 40, "they shared calls");
+    // The last one's trial is over.
+    scorer.try_beside(None);
+    assert_eq!(scorer.pinned_for("anybody").reward_version(), champion.reward_version());
 }
 
 #[tokio::test]
