@@ -128,6 +128,7 @@ async fn pictures(store: &Store, owner: &Owner) -> Result<Vec<ImageId>> {
             height: 64,
             seed: 7,
             model_version: "miniature@0123456789ab".into(),
+            chosen_by: None,
             rater: None,
             parameters: parameters.clone(),
         };

@@ -68,7 +68,8 @@ async fn a_reward_on_trial_that_fails_fails_only_those_whom_it_judges() {
     let folder = tempfile::tempdir().expect("a folder");
     made::broken(folder.path());
     let metrics = Metrics::new();
-    let scorer = start(&ScoringSettings::default(), &metrics);
+    // Room for the contrasts of several.
+    let scorer = start(&ScoringSettings { max_batch: 64, ..ScoringSettings::default() }, &metrics);
     let reward = scorer.open_reward(folder.path()).expect("its golden outputs are right");
     scorer.try_beside(Some(RewardTrial { reward, share: 1.0 }));
     let (champion, candidate) = (scorer.pinned(), scorer.pinned_for("anybody"));

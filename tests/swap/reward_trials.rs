@@ -134,7 +134,7 @@ async fn people_who_like_its_picks_less_roll_it_back_and_only_picks_count() {
     let thumbs = trial(&scene).await["evidence"]["thumbs_up"].clone();
     assert_eq!((&thumbs["champion"], &thumbs["candidate"]), (&json!([0, 0]), &json!([0, 0])), "{thumbs}");
 
-    let liked = |candidate: bool, at: usize| if candidate { at % 10 == 0 } else { at % 10 != 0 };
+    let liked = |candidate: bool, at: usize| if candidate { at.is_multiple_of(10) } else { !at.is_multiple_of(10) };
     let ended = vote_with(&scene, four, "reward_version", &contrary, liked).await;
     assert_eq!(ended["state"], "rolled_back", "{ended}");
     assert!(ended["reason"].as_str().is_some_and(|why| why.contains("like it less")), "{ended}");
@@ -155,7 +155,7 @@ async fn people_who_like_its_picks_more_make_it_champion() {
     let (status, error) = begin(&scene, Kind::Generator, &tuned, &scene.first, 0.5, 0).await;
     assert_eq!((status, &error["error"]["code"]), (409, &json!("version_conflict")), "{error}");
     until_judges(&scene, &contrary).await;
-    let liked = |candidate: bool, at: usize| if candidate { at % 20 != 0 } else { at % 3 == 0 };
+    let liked = |candidate: bool, at: usize| if candidate { !at.is_multiple_of(20) } else { at.is_multiple_of(3) };
     let ended = vote_with(&scene, four, "reward_version", &contrary, liked).await;
     assert_eq!(ended["state"], "promoted", "{ended}");
     assert_eq!(scene.champion(Kind::Reward).await.as_ref(), Some(&contrary));
