@@ -193,7 +193,8 @@ async fn a_candidate_that_fails_on_real_pictures_never_judges_for_anybody() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_fails_in_front_of_people_is_rolled_back_and_the_champions_scores_are_unharmed() {
-    let scene = Scene::with(&settled()).await;
+    // Room for both sides' contrasts in a call.
+    let scene = Scene::with(&[settled(), vec!["--scoring-max-batch", "64"]].concat()).await;
     let old = scene.champion(Kind::Reward).await.expect("the pack's own");
     let broken = publish(&scene, rewards::broken).await;
     assert_eq!(begin(&scene, Kind::Reward, &broken, &old, 0.5, 0).await.0, 200);
