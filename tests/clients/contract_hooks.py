@@ -87,7 +87,8 @@ def end_trial() -> None:
 @schemathesis.hook
 def before_call(context, case, kwargs):
     """What keeps the schema and cannot be meant: a key that another request has used (422, as documented), a deadline that
-    cannot be met (504, as documented), and a file that is no picture. They get what a client would send."""
+    cannot be met (504, as documented), a file that is no picture, and to go back to a version that is known and was never champion
+    (400, as documented). They get what a client would send."""
     positive = case.meta is not None and case.meta.generation.mode.is_positive
     if positive and case.media_type == "multipart/form-data" and isinstance(case.body, dict):
         for name in {"image", "images"} & case.body.keys():
@@ -110,6 +111,8 @@ def before_call(context, case, kwargs):
         elif isinstance(case.body, dict):
             case.body["image_id"] = picture
             case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
+    elif positive and case.operation.label.endswith("/rollback") and isinstance(case.body, dict) and case.body.pop("to", None):
+        case._meta.update_validated_hash(ParameterLocation.BODY, case._hash_container(case.body))
     headers = case.headers or {}
     for name, value in list(headers.items()):
         if name.lower() == "idempotency-key" and re.fullmatch(r"[!-~]{1,255}", str(value)):
