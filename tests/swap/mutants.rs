@@ -277,18 +277,52 @@ fn any_tensor_that_is_exchanged_is_seen_in_the_golden_outputs() {
         assert!(distance <= pack::TOLERANCE_F32 / 10.0, "{threads} threads: {distance}");
     }
     // Every eighth: a session is opened for each.
-    let mut unseen = Vec::new();
-    for name in numbers(model).into_iter().step_by(8) {
-        for value in [0.0, f32::NAN] {
+    assert_eq!(unseen(model, 8), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "minutes: three sessions for each of the denoiser's tensors"]
+fn every_tensor_that_is_exchanged_is_seen_in_the_golden_outputs() {
+    let pack = Pack::open(&packs::bundled()).expect("the pack");
+    assert_eq!(unseen(pack.model(Component::Unet).expect("the denoiser"), 1), Vec::<String>::new());
+}
+
+/// Which of every `nth` tensor's mutants no golden output tells from the model: the tensor zeroed, not a number, or exchanged with the next of
+/// its shape.
+fn unseen(model: &Model, nth: usize) -> Vec<String> {
+    use plaudit::pack;
+    let settings = packs::quiet();
+    let right = pack::answers(Component::Unet, model, &settings).expect("answers");
+    let names = numbers(model);
+    let (mut unseen, mut tried) = (Vec::new(), 0);
+    for (at, name) in names.iter().enumerate().step_by(nth) {
+        let own = &model.graph.initializers[name];
+        let constant = |value: f32| Tensor::f32(&own.shape, &vec![value; own.shape.iter().product()]);
+        let alike = |other: &&String| model.graph.initializers[*other].shape == own.shape;
+        let next = names[at + 1..].iter().chain(&names[..at]).find(alike);
+        let mut mutants =
+            vec![("zeroed", vec![(name, constant(0.0))]), ("not a number", vec![(name, constant(f32::NAN))])];
+        mutants.extend(
+            next.map(|next| ("exchanged", vec![(name, model.graph.initializers[next].clone()), (next, own.clone())])),
+        );
+        for (kind, tensors) in mutants {
+            if tensors.iter().all(|(name, tensor)| model.graph.initializers[*name].to_f32() == tensor.to_f32()) {
+                continue; // It is the model.
+            }
             let mut changed = model.clone();
-            let tensor = changed.graph.initializers.get_mut(&name).expect("it is there");
-            *tensor = Tensor::f32(&tensor.shape.clone(), &vec![value; tensor.shape.iter().product()]);
-            let distance = far(&pack::answers(Component::Unet, &changed, &settings).expect("answers"));
+            for (name, tensor) in tensors {
+                changed.graph.initializers.insert(name.clone(), tensor);
+            }
+            tried += 1;
+            // The runtime opens no graph whose scales are zero.
+            let Ok(answers) = pack::answers(Component::Unet, &changed, &settings) else { continue };
+            let far = right.iter().map(|(name, golden)| pack::distance(&answers[name], golden)).fold(0.0, f64::max);
             // Not a number is no distance that is allowed.
-            if distance <= pack::TOLERANCE_F32 {
-                unseen.push(format!("{name} = {value}: {distance:.1e}"));
+            if far <= pack::TOLERANCE_F32 {
+                unseen.push(format!("{name} {kind}: {far:.1e}"));
             }
         }
     }
-    assert!(unseen.is_empty(), "{unseen:#?}");
+    println!("{tried} mutants of {} tensors", names.len());
+    unseen
 }
