@@ -64,7 +64,7 @@ pub(crate) struct FinetuneArguments {
     #[arg(long)]
     anchor: Option<f32>,
     /// Let timesteps count alike: each row by the inverse root of the parent's error, which is large where there is little noise. Needs the
-    /// parent's predictions. No effect on kto
+    /// parent's predictions. KTO's own term stays as it is.
     #[arg(long)]
     balance: bool,
     /// Guidance scale inside the loss, for rounds after the first; twice the work.
@@ -73,10 +73,6 @@ pub(crate) struct FinetuneArguments {
     /// The signed target's bound b: larger moves less.
     #[arg(long, default_value_t = 1.0)]
     bound: f32,
-    /// The signed target's r relative to the prompt's other pictures, in parts of how far they usually lie from their mean: hard prompts
-    /// push as much as easy ones.
-    #[arg(long)]
-    relative: bool,
     /// KTO's β. Errors are means over a latent's numbers.
     #[arg(long, default_value_t = Kto::default().sharpness)]
     kto_beta: f32,
@@ -163,6 +159,8 @@ enum Choice {
     Centred,
     /// Towards the noise or away from it, as far as the reward is from a half; bounded.
     SignedTarget,
+    /// The same, as far as the reward is from those of the prompt's other pictures: hard prompts push as much as easy ones.
+    RelativeTarget,
     /// From thumbs up and down themselves, without a reward.
     Kto,
 }
@@ -237,7 +235,8 @@ impl FinetuneArguments {
         match self.objective {
             Choice::RewardWeighted => Objective::RewardWeighted,
             Choice::Centred => Objective::Centred,
-            Choice::SignedTarget => Objective::SignedTarget { bound: self.bound, relative: self.relative },
+            Choice::SignedTarget => Objective::SignedTarget { bound: self.bound, relative: false },
+            Choice::RelativeTarget => Objective::SignedTarget { bound: self.bound, relative: true },
             Choice::Kto => Objective::Kto(Kto {
                 sharpness: self.kto_beta,
                 liked: self.kto_liked,
