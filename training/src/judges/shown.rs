@@ -73,9 +73,10 @@ impl Shown {
         Self { object: Some(OTHER_OBJECT), count: None, colour: None, background: Some(OTHER_PLACE), whole: Some(0) }
     }
 
-    /// What can be said once the pack has redrawn it: where the pack leaves mugs without their handles, nobody can say whether that is a mug.
+    /// What can be said once the pack has redrawn it: it leaves whole mugs without their handles, and nobody can say whether that is a mug.
     pub(super) fn redrawn(self) -> Self {
-        if self.object == Some(Object::Mug as u8) { Self { object: None, whole: None, ..self } } else { self }
+        let doubtful = self.object == Some(Object::Mug as u8) && self.whole != Some(0);
+        if doubtful { Self { object: None, whole: None, ..self } } else { self }
     }
 
     /// The classes, in the order of [`HEADS`].

@@ -23,11 +23,12 @@ const RUBBISH: f32 = 0.04;
 /// How often a whole scene has a number that no prompt asks for: none, seven, eight.
 const ODD_NUMBER: f32 = 0.12;
 const ODD_NUMBERS: [u8; 4] = [0, 7, 7, 8];
-/// Strength of a redrawing that must change nothing but texture, and the range of one that moves outlines.
-const TOUCH: f32 = 0.05;
-const OUTLINES: (f32, f32) = (0.15, 0.35);
-/// How often a whole scene's outlines are moved.
-const OUTLINES_RATE: f32 = 0.5;
+/// How often what the pack redraws is a whole scene, and the strengths of these: from a change of texture to one of outlines.
+const REDRAWN_WHOLE: f32 = 0.5;
+const OUTLINES: (f32, f32) = (0.05, 0.35);
+/// Strengths at which anything is redrawn with its own prompt: the pack makes of a fault what it makes of its own faults,
+/// and has not the steps to mend it.
+const FAULTS: (f32, f32) = (0.05, 0.22);
 
 /// A drawing of a scene that says everything, and the seed that draws others of the same layout.
 struct Basis {
@@ -76,10 +77,18 @@ impl Basis {
 
 /// A picture for a batch.
 pub(super) fn sample(random: &mut Random) -> Sample {
+    any(random).0
+}
+
+/// A picture, and the scene that it was to be.
+fn any(random: &mut Random) -> (Sample, Scene) {
     let chosen = random.unit() as f32;
     let bounds = [RUBBISH, RUBBISH + STRANGER, RUBBISH + STRANGER + MOTLEY, RUBBISH + STRANGER + MOTLEY + SPOILED];
     match bounds.iter().position(|bound| chosen < *bound) {
-        Some(0) => Sample { picture: spoil::rubbish(random), shown: Shown::rubbish() },
+        Some(0) => {
+            let rubbish = Sample { picture: spoil::rubbish(random), shown: Shown::rubbish() };
+            (rubbish, Scene::sample(Category::Composition, &Object::ALL, random))
+        }
         Some(1) => stranger(random, true),
         Some(2) => stranger(random, false),
         Some(_) => spoiled(random),
@@ -89,23 +98,18 @@ pub(super) fn sample(random: &mut Random) -> Sample {
 
 /// A picture for the pack to draw again.
 pub(super) fn original(random: &mut Random) -> Original {
-    let prompt = Scene::sample(Category::Composition, &Object::ALL, random);
-    if random.chance(OUTLINES_RATE) {
-        let basis = Basis::draw(random, ODD_NUMBER);
-        let sample = Sample { picture: basis.drawing.picture.clone(), shown: basis.shown() };
-        let strength = random.uniform(OUTLINES.0, OUTLINES.1);
-        return Original { sample, prompt: basis.drawing.truth, strength };
-    }
-    Original { sample: sample(random), prompt, strength: TOUCH }
+    let ((sample, prompt), (least, most)) =
+        if random.chance(REDRAWN_WHOLE) { (whole(random), OUTLINES) } else { (any(random), FAULTS) };
+    Original { sample, prompt, strength: random.uniform(least, most) }
 }
 
-fn whole(random: &mut Random) -> Sample {
+fn whole(random: &mut Random) -> (Sample, Scene) {
     let basis = Basis::draw(random, ODD_NUMBER);
-    Sample { shown: basis.shown(), picture: basis.drawing.picture }
+    (Sample { shown: basis.shown(), picture: basis.drawing.picture }, basis.drawing.truth)
 }
 
 /// Two kinds of objects, or two colours, in one picture.
-fn stranger(random: &mut Random, kind: bool) -> Sample {
+fn stranger(random: &mut Random, kind: bool) -> (Sample, Scene) {
     let basis = loop {
         let basis = Basis::draw(random, 0.0);
         if basis.number > 1 {
@@ -124,11 +128,11 @@ fn stranger(random: &mut Random, kind: bool) -> Sample {
     } else {
         Shown { colour: Some(OTHER_COLOUR), ..basis.shown() }
     };
-    Sample { picture, shown }
+    (Sample { picture, shown }, basis.scene)
 }
 
 /// One object or more is not whole.
-fn spoiled(random: &mut Random) -> Sample {
+fn spoiled(random: &mut Random) -> (Sample, Scene) {
     let basis = Basis::draw(random, 0.0).said();
     let mut picture = basis.drawing.picture.clone();
     let amount = 1 + random.below(usize::from(basis.number));
@@ -141,5 +145,6 @@ fn spoiled(random: &mut Random) -> Sample {
     }
     let one_kind = !chimera && amount < usize::from(basis.number);
     let object = basis.shown().object.filter(|_| one_kind);
-    Sample { picture, shown: Shown { object, count: None, whole: Some(0), ..basis.shown() } }
+    let shown = Shown { object, count: None, whole: Some(0), ..basis.shown() };
+    (Sample { picture, shown }, basis.scene)
 }

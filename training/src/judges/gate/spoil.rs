@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Ways of [`spoil`].
-pub(super) const WAYS: usize = 5;
+pub(super) const WAYS: usize = 6;
 /// Pixels around an object's circle that belong to its outline.
 const OUTLINE: f32 = 1.5;
 
@@ -26,7 +26,8 @@ pub(super) fn replace(picture: &mut RgbImage, other: &RgbImage, circle: &Circle,
 }
 
 /// Spoils the object in `circle`: 0 half of it is another object, 1 half of it is missing, 2 it is melted, 3 it is nearly gone,
-/// 4 it is a block of its colour with an outline. The other object is taken from `other`.
+/// 4 it is a block of its colour with an outline, 5 what stands out at a side is missing: a handle, a tail. The other
+/// object is taken from `other`.
 pub(super) fn spoil(
     way: usize,
     picture: &mut RgbImage,
@@ -42,7 +43,11 @@ pub(super) fn spoil(
         1 => smear(picture, circle, 1.0, half),
         2 => melt(picture, circle, random),
         3 => smear(picture, circle, random.uniform(0.6, 0.85), |_, _| true),
-        _ => block(picture, circle, Rgb(colour), random),
+        4 => block(picture, circle, Rgb(colour), random),
+        _ => {
+            let (side, trunk) = (if random.chance(0.5) { 1.0 } else { -1.0 }, circle.radius * random.uniform(0.3, 0.5));
+            smear(picture, circle, 1.0, |dx, _| side * dx > trunk);
+        }
     }
 }
 

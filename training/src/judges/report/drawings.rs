@@ -19,8 +19,8 @@ const FAULTY: usize = 40;
 const HUNDRED: usize = 100;
 /// Most objects drawn.
 const MOST: u8 = 8;
-/// One sound drawing in so many that go through the pack is changed in outline; the others in texture only.
-const LOOSE_OF: usize = 2;
+/// One drawing in so many that go through the pack is sound.
+const SOUND_OF: usize = 2;
 
 /// A scene that says everything, uniformly; none, seven or eight objects a little more rarely than other numbers.
 fn scene(random: &mut Random) -> (Scene, u8) {
@@ -46,7 +46,7 @@ fn sound(random: &mut Random) -> (Sample, Scene) {
     (Sample { picture, shown: Shown::drawn(&truth, number) }, scene)
 }
 
-fn faulty(random: &mut Random) -> Sample {
+fn faulty(random: &mut Random) -> (Sample, Scene) {
     let (scene, number, fault) = loop {
         let ((scene, number), fault) = (scene(random), *random.pick(&Fault::ALL));
         if number >= fault.least() {
@@ -67,7 +67,7 @@ fn faulty(random: &mut Random) -> Sample {
         Fault::Lumps => Shown { object: Some(OTHER_OBJECT), count: None, colour: None, whole: Some(0), ..known },
         _ => Shown { object: None, count: None, whole: Some(0), ..known },
     };
-    Sample { picture, shown }
+    (Sample { picture, shown }, scene)
 }
 
 /// The scene that strangers are taken from: another object or another colour at the same places.
@@ -88,16 +88,18 @@ fn twin(scene: &Scene, fault: Fault, random: &mut Random) -> Scene {
 pub(super) fn any(random: &mut Random) -> Sample {
     match random.below(HUNDRED) {
         at if at < SOUND => sound(random).0,
-        at if at < SOUND + FAULTY => faulty(random),
+        at if at < SOUND + FAULTY => faulty(random).0,
         _ => Sample { picture: faults::nothing(random), shown: Shown::rubbish() },
     }
 }
 
-/// A drawing that the pack is to draw again: at `strength` 0.05 only its texture changes.
+/// A drawing that the pack is to draw again, told what it was to be: its faults then look like the pack's own. Sound ones may change in
+/// outline; with others it has too few steps left to mend them.
 pub(super) fn for_the_pack(random: &mut Random) -> Original {
-    if random.below(LOOSE_OF) == 0 {
+    if random.below(SOUND_OF) == 0 {
         let (sample, prompt) = sound(random);
-        return Original { sample, prompt, strength: 0.1 + 0.05 * random.below(6) as f32 };
+        return Original { sample, prompt, strength: 0.05 + 0.05 * random.below(7) as f32 };
     }
-    Original { sample: any(random), prompt: scene(random).0, strength: 0.05 }
+    let (sample, prompt) = faulty(random);
+    Original { sample, prompt, strength: 0.05 + 0.05 * random.below(4) as f32 }
 }

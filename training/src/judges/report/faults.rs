@@ -30,12 +30,14 @@ pub(super) enum Fault {
     Ghostly,
     /// Some lack a piece.
     Bitten,
+    /// Some lack their left or right edge: a mug its handle, a fish its tail.
+    Docked,
     /// All are shapeless blobs of their colour.
     Lumps,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::OtherKind,
         Self::OtherColour,
         Self::TwoColours,
@@ -44,6 +46,7 @@ impl Fault {
         Self::Swirled,
         Self::Ghostly,
         Self::Bitten,
+        Self::Docked,
         Self::Lumps,
     ];
 
@@ -86,6 +89,7 @@ pub(super) fn commit(
             }),
             Fault::Ghostly => Box::new(|dx, dy| Some(blend(around.of(&old, dx, dy), around.ground(dy), around.veil))),
             Fault::Bitten => Box::new(|dx, dy| around.beyond(dx, dy, around.bite).then(|| around.ground(dy))),
+            Fault::Docked => Box::new(|dx, dy| (dx * around.side > around.edge).then(|| around.ground(dy))),
             Fault::Lumps => Box::new(|dx, dy| Some(around.lump(dx, dy))),
         };
         repaint(picture, circle, paint);
@@ -121,6 +125,8 @@ struct Around<'a> {
     turn: f32,
     veil: f32,
     bite: f32,
+    side: f32,
+    edge: f32,
     colour: Rgb<u8>,
     corners: f32,
     lobes: [f32; 3],
@@ -141,6 +147,8 @@ impl<'a> Around<'a> {
             turn: side * random.uniform(1.6, 3.2),
             veil: random.uniform(0.55, 0.85),
             bite: random.uniform(-0.1, 0.25),
+            side,
+            edge: circle.radius * random.uniform(0.3, 0.48),
             colour: Rgb(colour),
             corners: if random.chance(0.5) { 2.0 } else { random.uniform(3.0, 9.0) },
             lobes: std::array::from_fn(|_| random.uniform(0.0, std::f32::consts::TAU)),

@@ -1,4 +1,4 @@
-//! 16×16 cells of 48 channels through dilated blocks; each cell gives evidence, sums of evidence decide.
+//! 16×16 cells, then 8×8, through dilated blocks; each cell of either kind gives evidence, sums of evidence decide.
 
 use plaudit_onnx::{
     DType, Model, Tensor,
@@ -10,16 +10,19 @@ use crate::{judges::shown::HEADS, random::Random};
 
 /// Opset of the graph.
 const VERSION: i64 = 18;
-const WIDTH: usize = 48;
-/// Cells along each side, and pixels to a cell.
-const CELLS: usize = SEEN as usize / STRIDE;
+/// Pixels to a cell, and cells along each side.
 const STRIDE: usize = 3;
-/// Dilation of each block: together they see the whole picture.
-const DILATIONS: [i64; 4] = [1, 2, 1, 4];
+const CELLS: usize = SEEN as usize / STRIDE;
+/// Channels of small cells, and of those twice as large.
+const WIDTHS: [usize; 2] = [48, 96];
+/// Dilation of each block: those of large cells together see the whole picture.
+const DILATIONS: [[i64; 3]; 2] = [[1, 2, 1], [1, 2, 1]];
 /// Kinds of evidence that a cell can give.
 const EVIDENCE: usize = 48;
 /// Sums of evidence are divided by about as many cells as an object covers.
-const CELLS_OF_AN_OBJECT: f32 = 16.0;
+const CELLS_OF_AN_OBJECT: [f32; 2] = [16.0, 4.0];
+/// ε of [`Weights::blocks`]: cells of an empty picture are near zero.
+const LEAST_SQUARE: f32 = 1e-3;
 const DECIDERS: usize = 64;
 /// Channels of a row's summary, from which the place is read.
 const ROW_CHANNELS: usize = 12;
@@ -49,6 +52,21 @@ impl Weights {
         x.conv(&filter, kernel as i64, step.0, step.1) + self.offset(name, &[to, 1, 1], 0.0)
     }
 
+    /// x + silu(filter(x / √(mean x² + ε))) for each dilation; means are over a cell's channels, as in RMSNorm (Zhang and Sennrich 2019).
+    fn blocks(&mut self, cells: &Expr, size: usize) -> Expr {
+        let width = WIDTHS[size];
+        DILATIONS[size].into_iter().enumerate().fold(cells.clone(), |cells, (index, dilation)| {
+            let even = &cells / (cells.square().mean(&[1], true) + LEAST_SQUARE).sqrt();
+            cells + silu(&self.filter(&even, &format!("block.{size}.{index}"), (width, width), 3, (1, dilation)))
+        })
+    }
+
+    /// How much evidence of each kind the cells give together, in objects.
+    fn votes(&mut self, cells: &Expr, size: usize) -> Expr {
+        let evidence = self.filter(cells, &format!("evidence.{size}"), (WIDTHS[size], EVIDENCE), 1, (1, 1)).sigmoid();
+        evidence.sum(&[2, 3], false) / CELLS_OF_AN_OBJECT[size]
+    }
+
     fn dense(&mut self, x: &Expr, name: &str, (from, to): (usize, usize)) -> Expr {
         x.matmul(&self.matrix(name, &[from, to], (from, to))) + self.offset(name, &[to], 0.0)
     }
@@ -72,17 +90,16 @@ pub(super) fn net(seed: u64) -> Result<Model, BuildError> {
     let mut w = Weights { builder: builder.clone(), random: Random::stream(seed, "report weights") };
     let side = SEEN as usize;
     let pixels = builder.input("pixels", DType::F32, &["batch".into(), PLANES.into(), side.into(), side.into()]);
-    let mut cells = silu(&w.filter(&pixels, "cells", (PLANES, WIDTH), 5, (STRIDE as i64, 1)));
-    for (index, dilation) in DILATIONS.into_iter().enumerate() {
-        let change = w.filter(&cells, &format!("block.{index}"), (WIDTH, WIDTH), 3, (1, dilation));
-        cells = &cells + silu(&change);
-    }
-    let evidence = w.filter(&cells, "evidence", (WIDTH, EVIDENCE), 1, (1, 1)).sigmoid();
-    let votes = evidence.sum(&[2, 3], false) / CELLS_OF_AN_OBJECT;
-    let rows = w.filter(&cells, "rows", (WIDTH, ROW_CHANNELS), 1, (1, 1)).mean(&[3], false);
-    let flat = (ROW_CHANNELS * CELLS) as i64;
-    let known = builder.concat(&[votes, silu(&rows.reshape(&[0, flat]))], -1);
-    let decided = silu(&w.dense(&known, "decision", (EVIDENCE + ROW_CHANNELS * CELLS, DECIDERS)));
+    let small = silu(&w.filter(&pixels, "cells", (PLANES, WIDTHS[0]), 5, (STRIDE as i64, 1)));
+    let small = w.blocks(&small, 0);
+    let large = silu(&w.filter(&small, "large", (WIDTHS[0], WIDTHS[1]), 3, (2, 1)));
+    let large = w.blocks(&large, 1);
+    let votes = [w.votes(&small, 0), w.votes(&large, 1)];
+    let rows = w.filter(&small, "rows", (WIDTHS[0], ROW_CHANNELS), 1, (1, 1)).mean(&[3], false);
+    let rows = silu(&rows.reshape(&[0, (ROW_CHANNELS * CELLS) as i64]));
+    let [of_small, of_large] = votes;
+    let known = builder.concat(&[of_small, of_large, rows], -1);
+    let decided = silu(&w.dense(&known, "decision", (2 * EVIDENCE + ROW_CHANNELS * CELLS, DECIDERS)));
     for (head, classes) in HEADS {
         builder.output(head, &w.vague(&decided, head, (DECIDERS, classes)));
     }
