@@ -1,5 +1,5 @@
 //! Draws the pictures that were labelled by hand, at the pack's default settings:
-//! `cargo run --workspace --example hand_pictures -- training/tests/hand_labelled`.
+//! `cargo run --workspace --example hand_pictures -- training/tests/hand_labelled/first`, and with `--seed 43000` those of `second`.
 //! Writes one PNG each and `pictures.csv` (file, prompt, seed), to which the labels were added by hand; no judge sees them here.
 
 use std::{
@@ -19,8 +19,6 @@ use plaudit_training::{
 
 /// Pictures of each object in each category: 360 in all.
 const EACH: usize = 6;
-/// Seed of prompts and first seed of pictures: used nowhere else.
-const SEED: u64 = 41_000;
 
 #[derive(Parser)]
 struct Arguments {
@@ -29,15 +27,18 @@ struct Arguments {
     /// The pack that draws.
     #[arg(long, default_value = "onnx/packs/miniature")]
     pack: PathBuf,
+    /// Seed of prompts and first seed of pictures: the sets' are used nowhere else.
+    #[arg(long, default_value_t = 41_000)]
+    seed: u32,
 }
 
 fn main() -> anyhow::Result<()> {
-    let Arguments { folder, pack } = Arguments::parse();
+    let Arguments { folder, pack, seed: first } = Arguments::parse();
     std::fs::create_dir_all(folder.join("pictures"))?;
     let mut pipeline = Pipeline::load(&Pack::open(&pack)?, &PipelineSettings::default())?;
     let mut table = String::from("file,prompt,seed\n");
-    for (index, scene) in scenes().iter().enumerate() {
-        let seed = SEED as u32 + index as u32;
+    for (index, scene) in scenes(first).iter().enumerate() {
+        let seed = first + index as u32;
         let file = format!("pictures/{index:03}.png");
         draw(&mut pipeline, scene, seed, &folder.join(&file))?;
         writeln!(table, "{file},{scene},{seed}")?;
@@ -46,8 +47,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// As many of every object in every category, shuffled: neighbours on a sheet tell nothing of each other.
-fn scenes() -> Vec<Scene> {
-    let mut random = Random::stream(SEED, "hand-labelled prompts");
+fn scenes(seed: u32) -> Vec<Scene> {
+    let mut random = Random::stream(seed.into(), "hand-labelled prompts");
     let kinds = Category::ALL.into_iter().flat_map(|category| Object::ALL.map(|object| (category, object)));
     let each = kinds.flat_map(|kind| std::iter::repeat_n(kind, EACH));
     let mut scenes: Vec<Scene> =

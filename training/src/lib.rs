@@ -15,6 +15,7 @@ pub mod optim;
 pub mod pretrain;
 pub mod progress;
 pub mod random;
+pub mod redraw;
 pub mod report;
 pub mod reward;
 pub mod simulate;

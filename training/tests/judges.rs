@@ -1,5 +1,7 @@
 //! All three judges against generated pictures that were labelled by hand, and against pictures that nobody should accept.
 //!
+//! The claim is made on the second set of labels. The first was known while the judges were made.
+//!
 //! `PLAUDIT_RENEW=1 cargo nextest run --workspace --test judges` writes the table into training/judges/README.md.
 
 use std::{fmt::Write, fs, path::PathBuf};
@@ -18,8 +20,8 @@ use plaudit_training::{
 
 /// Agreement with labels that are sure which is wanted of every judge.
 const WANTED: f64 = 0.95;
-/// What rater, gate and report reach so far, rounded down: none of them may fall below. NOT what is wanted.
-const REACHED: [f64; 3] = [0.95, 0.92, 0.86];
+/// What rater, gate and report reach so far on the second set, rounded down: none of them may fall below.
+const REACHED: [f64; 3] = [0.95, 0.95, 0.95];
 /// Largest share of negative controls that may be accepted.
 const MOST_ACCEPTED: f64 = 0.02;
 /// A picture is accepted from this probability on.
@@ -59,13 +61,14 @@ fn here(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn labelled() -> Vec<Labelled> {
-    let table = fs::read_to_string(here("tests/hand_labelled/labels.csv")).expect("labels");
+fn labelled(set: &str) -> Vec<Labelled> {
+    let folder = here("tests/hand_labelled").join(set);
+    let table = fs::read_to_string(folder.join("labels.csv")).expect("labels");
     let row = |line: &str| {
         let [file, prompt, _, label, sure, _] = line.split(',').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        let picture = image::open(here("tests/hand_labelled").join(file)).expect("the picture").to_rgb8();
+        let picture = image::open(folder.join(file)).expect("the picture").to_rgb8();
         let scene = prompt.parse().expect("a prompt of the grammar");
-        Labelled { file: file.to_owned(), picture, scene, good: label == "good", sure: sure == "yes" }
+        Labelled { file: format!("{set}/{file}"), picture, scene, good: label == "good", sure: sure == "yes" }
     };
     table.lines().skip(1).map(row).collect()
 }
@@ -186,12 +189,15 @@ fn renew(table: &str) {
 
 #[test]
 fn every_judge_agrees_with_the_hand_labels_and_refuses_what_shows_nothing() {
-    let labelled = labelled();
-    assert!(labelled.len() >= 300);
+    let (first, second) = (labelled("first"), labelled("second"));
+    assert!(second.iter().filter(|one| one.sure).count() >= 290 && second.len() >= 300);
     let mut panel = Panel::open();
-    let (agreement, faults) = agreement(&mut panel, &labelled);
-    let accepted = accepted(&mut panel, &labelled);
-    let table = format!("{}\n{}", table("agreement with the label", &agreement), table("controls accepted", &accepted));
+    let (known, mut faults) = agreement(&mut panel, &first);
+    let (agreement, new_faults) = agreement(&mut panel, &second);
+    faults.extend(new_faults);
+    let accepted = accepted(&mut panel, &second);
+    let tables = [("second set", &agreement), ("controls accepted", &accepted), ("first set", &known)];
+    let table = tables.map(|(name, lines)| table(name, lines)).join("\n");
     println!("{table}\n{}", faults.join("\n"));
     if std::env::var_os("PLAUDIT_RENEW").is_some() {
         renew(&table);

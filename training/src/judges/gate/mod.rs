@@ -13,7 +13,6 @@ use plaudit_onnx::{MODEL_FILE, Model};
 
 use super::{
     JudgeError, Sample, Training, Which, course,
-    redraw::redrawn,
     shown::{HEADS, asked},
 };
 use crate::{
@@ -87,7 +86,7 @@ fn planes(picture: &RgbImage, planes: &mut [f32]) {
 
 /// Trains a leg and writes what the gate has learned so far.
 pub(super) fn train(training: &Training) -> Result<(), JudgeError> {
-    let pool = redrawn("gate", training, pictures::original)?;
+    let pool = training.redrawn(Which::Gate.name(), pictures::original)?;
     let network = network::network(training.seed)?;
     let seed = Random::stream(training.seed, "gate drawings").bits();
     let sample = move |number: u64| {

@@ -2,15 +2,13 @@
 
 use super::faults::{self, Fault};
 use crate::{
-    judges::{
-        redraw::Original,
-        shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
-    },
+    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
     miniature::{
         draw::{Drawing, draw_number},
         grammar::{Background, Colour, Count, Object, Scene},
     },
     random::Random,
+    redraw::Original,
 };
 
 /// Of a hundred drawings: without fault, with one fault of each kind, and no drawing at all.
@@ -95,11 +93,9 @@ pub(super) fn any(random: &mut Random) -> Sample {
 
 /// A drawing that the pack is to draw again, told what it was to be: its faults then look like the pack's own. Sound ones may change in
 /// outline; with others it has too few steps left to mend them.
-pub(super) fn for_the_pack(random: &mut Random) -> Original {
-    if random.below(SOUND_OF) == 0 {
-        let (sample, prompt) = sound(random);
-        return Original { sample, prompt, strength: 0.05 + 0.05 * random.below(7) as f32 };
-    }
-    let (sample, prompt) = faulty(random);
-    Original { sample, prompt, strength: 0.05 + 0.05 * random.below(4) as f32 }
+pub(super) fn for_the_pack(random: &mut Random) -> Original<Shown> {
+    let (drawn, weakest_to_strongest) =
+        if random.below(SOUND_OF) == 0 { (sound(random), 7) } else { (faulty(random), 4) };
+    let (Sample { picture, shown: known }, prompt) = drawn;
+    Original { picture, known, prompt, strength: 0.05 + 0.05 * random.below(weakest_to_strongest) as f32 }
 }
