@@ -1,6 +1,6 @@
 //! Votes over HTTP at a constant rate against a server in a process of its own (promise 17).
 //!
-//! `cargo bench --bench votes -- [--rate VOTES/S] [--seconds S] [--batch VOTES] [--data DIR]`
+//! `cargo bench --bench votes -- [--rate VOTES/S] [--seconds S] [--batch VOTES] [--data DIR] [--database URL]`
 //!
 //! The load is open: requests are due at fixed times, whatever became of those before, and a request's latency counts from
 //! the time it was due. Every vote has an `Idempotency-Key` of its own. At the end the votes in the database are counted.
@@ -34,10 +34,11 @@ struct Arguments {
     seconds: f64,
     batch: usize,
     data: Option<String>,
+    database: Option<String>,
 }
 
 fn arguments() -> Result<Arguments> {
-    let mut found = Arguments { rate: 2000.0, seconds: 30.0, batch: 1, data: None };
+    let mut found = Arguments { rate: 2000.0, seconds: 30.0, batch: 1, data: None, database: None };
     let mut given = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(name) = given.next() {
         let value = given.next().with_context(|| format!("{name} has no value"))?;
@@ -46,6 +47,7 @@ fn arguments() -> Result<Arguments> {
             "--seconds" => found.seconds = value.parse()?,
             "--batch" => found.batch = value.parse()?,
             "--data" => found.data = Some(value),
+            "--database" => found.database = Some(value),
             other => anyhow::bail!("there is no argument {other}"),
         }
     }
@@ -63,7 +65,7 @@ struct Sample {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = arguments()?;
-    let scene = Arc::new(Scene::start(arguments.data.as_deref()).await?);
+    let scene = Arc::new(Scene::start(arguments.data.as_deref(), arguments.database.as_deref()).await?);
     let rate = arguments.rate / arguments.batch as f64;
     let requests = (rate * (WARM_UP + arguments.seconds)) as u64;
     let (next, began) = (Arc::new(AtomicU64::new(0)), Instant::now());

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use plaudit::{
     domain::{ImageId, JobId, Owner, Role},
     jobs::{ImageFormat, JobState},
-    store::{Ending, ImageRecord, NewJob, Store},
+    store::{Ending, ImageRecord, NewJob, Store, StoreSettings},
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ pub(crate) struct Scene {
     child: Child,
     pub(crate) address: SocketAddr,
     data: tempfile::TempDir,
+    places: StoreSettings,
     secret: String,
     images: Vec<ImageId>,
 }
@@ -40,10 +41,11 @@ impl Drop for Scene {
 }
 
 impl Scene {
-    /// Under a new folder of `data`, by default the system's for temporary files.
-    pub(crate) async fn start(data: Option<&str>) -> Result<Self> {
+    /// Under a new folder of `data`, by default the system's for temporary files; rows in an empty PostgreSQL `database` where one is named.
+    pub(crate) async fn start(data: Option<&str>, database: Option<&str>) -> Result<Self> {
         let data = data.map_or_else(tempfile::tempdir, tempfile::tempdir_in)?;
-        let store = Store::attach(data.path()).await?;
+        let places = StoreSettings { database: database.map(str::parse).transpose()?, ..StoreSettings::default() };
+        let store = Store::attach_with(data.path(), &places).await?;
         let (record, secret) = store.create_key("bench", Role::Client).await?;
         let images = pictures(&store, &Owner::key(record.id)).await?;
         store.close().await;
@@ -52,8 +54,11 @@ impl Scene {
         let mut command = Command::new(env!("CARGO_BIN_EXE_plaudit"));
         command.args(["serve", "--device", "cpu", "--feedback-rate", "0", "--log-level", "warn", "--listen"]);
         command.arg(address.to_string()).arg("--pack").arg(pack).arg("--data").arg(data.path());
+        if let Some(database) = database {
+            command.arg("--store-database").arg(database);
+        }
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
-        let scene = Self { child, address, data, secret, images };
+        let scene = Self { child, address, data, places, secret, images };
         let since = Instant::now();
         while !reqwest::get(format!("http://{address}/readyz")).await.is_ok_and(|answer| answer.status() == 200) {
             ensure!(since.elapsed() < PATIENCE, "the server never became ready");
@@ -89,13 +94,13 @@ impl Scene {
     pub(crate) async fn count(mut self) -> Result<usize> {
         self.child.kill()?;
         self.child.wait()?;
-        count(self.data.path()).await
+        count(self.data.path(), &self.places).await
     }
 }
 
-async fn count(data: &Path) -> Result<usize> {
+async fn count(data: &Path, places: &StoreSettings) -> Result<usize> {
     const PAGE: usize = 1000;
-    let store = Store::attach(data).await?;
+    let store = Store::attach_with(data, places).await?;
     let (mut votes, mut after) = (0, 0);
     loop {
         let page = store.events(after, PAGE).await?;

@@ -3,7 +3,7 @@
 //! Each is a small classifier that looks at a 64×64 picture and says what it shows: object, count, colour, place, and whether all of it
 //! is whole. The probability that a picture is what a scene says is the product of the asked attributes' probabilities.
 //! The rater computes from rules; the gate is a convolutional net over RGB with pooled features; the report judge is a dilated net over
-//! luma and chroma at 48×48 whose cells vote. They have their own networks, weights, drawings and ways to spoil drawings;
+//! luma and chroma whose cells vote. They have their own networks, weights, drawings and ways to spoil drawings;
 //! what they share is the vocabulary ([`Shown`]), the trainer, and the machinery that sends drawings through the pack (`crate::redraw`).
 //! Neither has seen a vote, a verdict of the rater, or a picture that was labelled by hand.
 

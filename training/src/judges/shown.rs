@@ -30,6 +30,9 @@ pub(super) const OTHER_COLOUR: u8 = COLOURS as u8 - 1;
 /// No place.
 pub(super) const OTHER_PLACE: u8 = PLACES as u8 - 1;
 
+/// What the pack's denoiser has no clear idea of: it makes blocks and crowned lumps of them.
+pub(super) const POORLY_REDRAWN: [Object; 2] = [Object::Mug, Object::Fish];
+
 /// What a picture shows, a class for each head; `None` where it cannot be said, and nothing is then learned from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
@@ -73,9 +76,10 @@ impl Shown {
         Self { object: Some(OTHER_OBJECT), count: None, colour: None, background: Some(OTHER_PLACE), whole: Some(0) }
     }
 
-    /// What can be said once the pack has redrawn it: it leaves whole mugs without their handles, and nobody can say whether that is a mug.
+    /// What can be said once the pack has redrawn it: it leaves whole mugs without their handles and gives fish crowns, and nobody can say
+    /// whether that is one.
     pub(super) fn redrawn(self) -> Self {
-        let doubtful = self.object == Some(Object::Mug as u8) && self.whole != Some(0);
+        let doubtful = POORLY_REDRAWN.into_iter().any(|poor| self.object == Some(poor as u8)) && self.whole != Some(0);
         if doubtful { Self { object: None, whole: None, ..self } } else { self }
     }
 

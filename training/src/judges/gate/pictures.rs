@@ -4,7 +4,7 @@ use image::RgbImage;
 
 use super::spoil;
 use crate::{
-    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
+    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
     miniature::{
         draw::{Drawing, draw_number, palette},
         grammar::{Category, Colour, Object, Scene},
@@ -18,6 +18,8 @@ const STRANGER: f32 = 0.10;
 const MOTLEY: f32 = 0.08;
 const SPOILED: f32 = 0.22;
 const RUBBISH: f32 = 0.04;
+/// How often what is spoiled is one of the objects that the pack draws poorly, in a way in which it does.
+const POOR: f32 = 0.35;
 /// How often a whole scene has a number that no prompt asks for: none, seven, eight.
 const ODD_NUMBER: f32 = 0.12;
 const ODD_NUMBERS: [u8; 4] = [0, 7, 7, 8];
@@ -38,7 +40,11 @@ struct Basis {
 
 impl Basis {
     fn draw(random: &mut Random, odd: f32) -> Self {
-        let mut scene = Scene::sample(Category::Composition, &Object::ALL, random);
+        Self::draw_of(&Object::ALL, random, odd)
+    }
+
+    fn draw_of(objects: &[Object], random: &mut Random, odd: f32) -> Self {
+        let mut scene = Scene::sample(Category::Composition, objects, random);
         let number = if random.chance(odd) { *random.pick(&ODD_NUMBERS) } else { scene.number() };
         if random.chance(0.5) && number == scene.number() {
             // Generated pictures of short prompts leave colour and place open, as drawings do.
@@ -131,10 +137,11 @@ fn stranger(random: &mut Random, kind: bool) -> (Sample, Scene) {
 
 /// One object or more is not whole.
 fn spoiled(random: &mut Random) -> (Sample, Scene) {
-    let basis = Basis::draw(random, 0.0).said();
+    let poor = random.chance(POOR);
+    let basis = Basis::draw_of(if poor { &POORLY_REDRAWN } else { &Object::ALL }, random, 0.0).said();
     let mut picture = basis.drawing.picture.clone();
     let amount = 1 + random.below(usize::from(basis.number));
-    let way = random.below(spoil::WAYS);
+    let way = if poor { *random.pick(&spoil::POOR_WAYS) } else { random.below(spoil::WAYS) };
     let chimera = way == 0;
     let colour = palette::centre(basis.scene.colour.unwrap_or(Colour::Red));
     let other = if chimera { basis.with_object(random) } else { picture.clone() };

@@ -13,6 +13,10 @@ use crate::{
 
 /// Ways of [`spoil`].
 pub(super) const WAYS: usize = 6;
+/// Those in which the pack spoils objects that it draws poorly.
+pub(super) const POOR_WAYS: [usize; 2] = [4, 5];
+/// How often a block has a crown.
+const CROWNED: f32 = 0.4;
 /// Pixels around an object's circle that belong to its outline.
 const OUTLINE: f32 = 1.5;
 
@@ -119,14 +123,19 @@ fn melt(picture: &mut RgbImage, circle: &Circle, random: &mut Random) {
     }
 }
 
-/// A rounded box, |dx / a|^p + |dy / b|^p ≤ 1, where the object was.
+/// A rounded box, |dx / a|^p + |dy / b|^p ≤ 1, where the object was, sometimes with teeth on its upper edge.
 fn block(picture: &mut RgbImage, circle: &Circle, colour: Rgb<u8>, random: &mut Random) {
     const INK: Rgb<u8> = Rgb([38, 32, 42]);
     smear(picture, circle, 1.0, |_, _| true);
     let power = random.uniform(2.0, 8.0);
     let half_width = circle.radius * random.uniform(0.65, 0.95);
     let half_height = circle.radius * random.uniform(0.6, 0.9);
+    let crown = if random.chance(CROWNED) { random.uniform(0.3, 0.9) * half_height } else { 0.0 };
+    let (tooth, first) = (random.uniform(3.0, 6.0), random.uniform(0.0, 1.0));
     for (x, y, dx, dy) in inside(circle) {
+        // What is above the middle is pushed down between two teeth.
+        let notch = ((dx / tooth + first).rem_euclid(1.0) - 0.5).abs() * 2.0;
+        let dy = if dy < 0.0 { (dy - crown * notch).max(-circle.radius - OUTLINE) } else { dy };
         let size = ((dx / half_width).abs().powf(power) + (dy / half_height).abs().powf(power)).powf(1.0 / power);
         let depth = (1.0 - size) * half_height;
         if depth > 0.0 {

@@ -2,7 +2,7 @@
 
 use super::faults::{self, Fault};
 use crate::{
-    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, Sample, Shown},
+    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
     miniature::{
         draw::{Drawing, draw_number},
         grammar::{Background, Colour, Count, Object, Scene},
@@ -19,6 +19,8 @@ const HUNDRED: usize = 100;
 const MOST: u8 = 8;
 /// One drawing in so many that go through the pack is sound.
 const SOUND_OF: usize = 2;
+/// One fault in so many is what the pack does to an object that it draws poorly.
+const POOR_OF: usize = 3;
 
 /// A scene that says everything, uniformly; none, seven or eight objects a little more rarely than other numbers.
 fn scene(random: &mut Random) -> (Scene, u8) {
@@ -45,8 +47,13 @@ fn sound(random: &mut Random) -> (Sample, Scene) {
 }
 
 fn faulty(random: &mut Random) -> (Sample, Scene) {
+    let poor = random.below(POOR_OF) == 0;
     let (scene, number, fault) = loop {
-        let ((scene, number), fault) = (scene(random), *random.pick(&Fault::ALL));
+        let ((mut scene, number), mut fault) = (scene(random), *random.pick(&Fault::ALL));
+        if poor {
+            scene.object = *random.pick(&POORLY_REDRAWN);
+            fault = *random.pick(&[Fault::Docked, Fault::Lumps]);
+        }
         if number >= fault.least() {
             break (scene, number, fault);
         }

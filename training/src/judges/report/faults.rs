@@ -130,6 +130,9 @@ struct Around<'a> {
     colour: Rgb<u8>,
     corners: f32,
     lobes: [f32; 3],
+    /// How far horns stand out of the upper side, in radii, and how many there are around the whole of it.
+    horns: f32,
+    teeth: f32,
 }
 
 impl<'a> Around<'a> {
@@ -151,6 +154,8 @@ impl<'a> Around<'a> {
             edge: circle.radius * random.uniform(0.3, 0.48),
             colour: Rgb(colour),
             corners: if random.chance(0.5) { 2.0 } else { random.uniform(3.0, 9.0) },
+            horns: if random.chance(0.4) { random.uniform(0.12, 0.3) } else { 0.0 },
+            teeth: random.uniform(7.0, 13.0),
             lobes: std::array::from_fn(|_| random.uniform(0.0, std::f32::consts::TAU)),
         }
     }
@@ -178,6 +183,8 @@ impl<'a> Around<'a> {
         let angle = dy.atan2(dx);
         let waves = 0.1 * (2.0 * angle + self.lobes[0]).sin() + 0.08 * (3.0 * angle + self.lobes[1]).sin();
         let edge = self.circle.radius * (0.72 + waves + 0.04 * (5.0 * angle + self.lobes[2]).sin());
+        let upper = (-angle.sin()).max(0.0).sqrt();
+        let edge = edge + self.circle.radius * self.horns * upper * (self.teeth * angle + self.lobes[0]).sin();
         let distance = (dx.abs().powf(self.corners) + dy.abs().powf(self.corners)).powf(1.0 / self.corners);
         match distance {
             distance if distance < edge - 1.2 => self.colour,

@@ -1,4 +1,4 @@
-//! The report judge: dilated convolutions over luma and chroma at 48×48, whose cells vote.
+//! The report judge: dilated convolutions over luma and chroma, whose cells vote.
 
 mod drawings;
 mod faults;
@@ -23,10 +23,16 @@ use crate::{
 /// Where the committed judge lies.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/judges/report");
 /// Side of the picture that the network sees, and its channels: Y, Cb, Cr.
-const SEEN: u32 = 48;
+const SEEN: u32 = SIDE;
 const PLANES: usize = 3;
 /// One picture in so many of a batch is fresh from the painter, the others from the pool that the pack has redrawn.
 const FRESH_OF: usize = 2;
+/// Frames that the picture is looked at in, each as it is and mirrored: pixels inside (or, negative, outside) of the left, top, right and
+/// bottom border.
+const FRAMES: [[i64; 4]; 3] = [[0; 4], [2; 4], [-2; 4]];
+const LOOKS: usize = 2 * FRAMES.len();
+/// Mean probability of the looks that the first set of hand labels draws the line at.
+const LINE: f64 = 0.5;
 
 /// The judge that evidence is reported by, and that nothing is ever decided by.
 #[derive(Debug)]
@@ -49,12 +55,13 @@ impl ReportJudge {
     /// If a file is missing or the runtime refuses it.
     pub fn open_at(directory: &Path) -> Result<Self, JudgeError> {
         let mut settings = SessionSettings { threads: 1, spinning: false, ..SessionSettings::default() };
-        settings.dims.insert("batch".to_owned(), 1);
+        settings.dims.insert("batch".to_owned(), LOOKS);
         let graph = Model::read(&directory.join(plaudit_onnx::MODEL_FILE))?;
         Ok(Self { net: BoundSession::new(Session::from_model(&graph, &settings)?)? })
     }
 
-    /// Probability that `picture` shows what `scene` says, every attribute that it names judged apart.
+    /// Probability that `picture` shows what `scene` says, every attribute that it names judged apart, over several looks at it; ½ is where
+    /// the line is drawn.
     ///
     /// # Errors
     /// If the picture is not 64×64, or the run fails.
@@ -63,26 +70,34 @@ impl ReportJudge {
         if width != SIDE || height != SIDE {
             return Err(JudgeError::Size { width, height });
         }
-        luma_chroma(picture, self.net.buffer_mut("pixels"));
+        let looks: &mut [f32] = self.net.buffer_mut("pixels");
+        for (at, look) in looks.chunks_mut(PLANES * (SEEN * SEEN) as usize).enumerate() {
+            let mut seen = views::framed(picture, FRAMES[at / 2]);
+            if at % 2 == 1 {
+                imageops::flip_horizontal_in_place(&mut seen);
+            }
+            luma_chroma(&seen, look);
+        }
         self.net.run()?;
         // In logarithms: ln p = Σ (logit − ln Σ e^logit).
-        let mut log_good = 0.0_f64;
-        for ((head, _), wanted) in HEADS.iter().zip(asked(scene)) {
-            if let Some(wanted) = wanted {
-                let logits: Vec<f64> = self.net.buffer::<f32>(head).iter().map(|&logit| f64::from(logit)).collect();
-                log_good += logits[wanted] - logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+        let mut log_good = [0.0_f64; LOOKS];
+        for ((head, classes), wanted) in HEADS.iter().zip(asked(scene)) {
+            let Some(wanted) = wanted else { continue };
+            for (log_good, logits) in log_good.iter_mut().zip(self.net.buffer::<f32>(head).chunks(*classes)) {
+                let all: f64 = logits.iter().map(|&logit| f64::from(logit).exp()).sum();
+                *log_good += f64::from(logits[wanted]) - all.ln();
             }
         }
-        Ok(log_good.exp() as f32)
+        let good = log_good.iter().map(|log_good| log_good.exp()).sum::<f64>() / LOOKS as f64;
+        Ok((good * (1.0 - LINE) / (good * (1.0 - LINE) + (1.0 - good) * LINE)) as f32)
     }
 }
 
-/// Y in −1…1, Cb and Cr in −2…2 (ITU-R BT.601, chroma doubled), [3, 48, 48].
+/// Y in −1…1, Cb and Cr in −2…2 (ITU-R BT.601, chroma doubled), [3, 64, 64].
 fn luma_chroma(picture: &RgbImage, out: &mut [f32]) {
-    let small = imageops::resize(picture, SEEN, SEEN, imageops::FilterType::Triangle);
     let (luma, chroma) = out.split_at_mut((SEEN * SEEN) as usize);
     let (blueness, redness) = chroma.split_at_mut((SEEN * SEEN) as usize);
-    for (at, pixel) in small.pixels().enumerate() {
+    for (at, pixel) in picture.pixels().enumerate() {
         let [r, g, b] = pixel.0.map(|value| f32::from(value) / 127.5 - 1.0);
         let y = 0.299 * r + 0.587 * g + 0.114 * b;
         luma[at] = y;

@@ -18,7 +18,9 @@ const GRAIN: f32 = 10.0;
 
 /// One view of it.
 pub(super) fn view(picture: RgbImage, random: &mut Random) -> RgbImage {
-    let mut seen = framed(&picture, random);
+    let mut edge = || random.below(2 * BORDER + 1) as i64 - BORDER as i64;
+    let frame = [edge(), edge(), edge(), edge()];
+    let mut seen = framed(&picture, frame);
     if random.chance(0.5) {
         imageops::flip_horizontal_in_place(&mut seen);
     }
@@ -31,10 +33,8 @@ pub(super) fn view(picture: RgbImage, random: &mut Random) -> RgbImage {
     seen
 }
 
-/// A frame that is up to five pixels inside or outside each border; what is outside repeats the border.
-fn framed(picture: &RgbImage, random: &mut Random) -> RgbImage {
-    let mut edge = || random.below(2 * BORDER + 1) as i64 - BORDER as i64;
-    let (left, top, right, bottom) = (edge(), edge(), edge(), edge());
+/// What a frame shows that is so many pixels inside or outside of each border; what is outside repeats the border.
+pub(super) fn framed(picture: &RgbImage, [left, top, right, bottom]: [i64; 4]) -> RgbImage {
     let (width, height) = (i64::from(SIDE) - left - right, i64::from(SIDE) - top - bottom);
     let frame = RgbImage::from_fn(width as u32, height as u32, |x, y| {
         let inside = |at: i64| at.clamp(0, i64::from(SIDE) - 1) as u32;
