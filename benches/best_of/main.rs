@@ -30,11 +30,11 @@ pub(crate) struct Arguments {
     /// Candidates of each prompt; a power of two.
     #[arg(long, default_value_t = 32)]
     candidates: usize,
-    /// Steps of quick looks, one or more.
-    #[arg(long, value_delimiter = ',', default_values_t = [3, 4, 5, 6, 8])]
+    /// Steps of quick looks at those that may be pruned, one or more.
+    #[arg(long, value_delimiter = ',', default_values_t = [4, 8])]
     previews: Vec<usize>,
     /// Calls after which the clean picture is estimated, one or more.
-    #[arg(long, value_delimiter = ',', default_values_t = [4, 6, 8, 10])]
+    #[arg(long, value_delimiter = ',', default_values_t = [6, 10])]
     estimates: Vec<usize>,
     /// The pack.
     #[arg(long, default_value = "onnx/packs/miniature")]

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Candidates that are pruned, as in the paper's rejection sampling.
-const WHOLE: usize = 16;
+pub(crate) const WHOLE: usize = 16;
 /// Candidates that may survive.
 const SURVIVORS: [usize; 5] = [1, 2, 3, 4, 6];
 /// Points that a pruned choice may be worse by, at 95 %.

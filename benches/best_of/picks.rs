@@ -163,7 +163,7 @@ pub(crate) struct Compared {
     pub(crate) against_equal: Mean,
 }
 
-/// Compares a pruning with what it replaces.
+/// Compares a pruning of the first `n` candidates with what it replaces.
 pub(crate) fn compared(prompts: &[Prompt], n: usize, steps: usize, pruning: Pruning, seed: u64) -> Compared {
     let cost = pruning.cost(n, steps);
     // Rounded up: the rival gets the part of a candidate too.
@@ -171,7 +171,7 @@ pub(crate) fn compared(prompts: &[Prompt], n: usize, steps: usize, pruning: Prun
     let good = |pick: Option<&Candidate>| pick.map_or(0.0, Candidate::good);
     let reward = |candidate: &Candidate| candidate.reward;
     let of = |choose: &dyn Fn(&[Candidate]) -> f64| -> Vec<f64> {
-        prompts.iter().map(|prompt| over_blocks(prompt, n, choose)).collect()
+        prompts.iter().map(|prompt| choose(prompt.candidates.get(..n).unwrap_or_default())).collect()
     };
     let pruned = of(&|block| good(pruning.pick(block)));
     let whole = of(&|block| good(best(block, reward)));

@@ -22,6 +22,7 @@ use plaudit_training::{
 
 use crate::{
     Arguments,
+    page::WHOLE,
     table::{self, Candidate, Prompt},
 };
 
@@ -108,7 +109,8 @@ impl World {
             }
         }
         for &steps in &arguments.previews {
-            let quick = self.pipeline.run(&Request { steps, ..request.clone() }, &mut |_| {})?;
+            let count = request.count.min(WHOLE);
+            let quick = self.pipeline.run(&Request { steps, count, ..request.clone() }, &mut |_| {})?;
             let pixels: Vec<RgbImage> = quick.pictures.into_iter().map(|picture| picture.pixels).collect();
             for (candidate, (reward, _)) in candidates.iter_mut().zip(self.scores(&text, &pixels)?) {
                 candidate.previews.insert(steps, reward);

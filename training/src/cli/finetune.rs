@@ -70,24 +70,24 @@ pub(crate) struct FinetuneArguments {
     /// Guidance scale inside the loss, for rounds after the first; twice the work.
     #[arg(long)]
     guidance: Option<f32>,
-    /// The signed target's bound b: larger moves less.
-    #[arg(long, default_value_t = 1.0)]
-    bound: f32,
-    /// KTO's β. Errors are means over a latent's numbers.
-    #[arg(long, default_value_t = Kto::default().sharpness)]
-    kto_beta: f32,
-    /// Share of KTO's rows that are thumbs up.
-    #[arg(long, default_value_t = Kto::default().liked, value_parser = share)]
-    kto_liked: f32,
-    /// KTO's weight of thumbs up.
-    #[arg(long, default_value_t = 1.0)]
-    kto_up: f32,
-    /// KTO's weight of thumbs down.
-    #[arg(long, default_value_t = 1.0)]
-    kto_down: f32,
-    /// Batches that KTO's reference point is the mean of.
-    #[arg(long, default_value_t = Kto::default().window, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    kto_window: usize,
+    /// The signed and the relative target's bound b: larger moves less [default: 1]
+    #[arg(long)]
+    bound: Option<f32>,
+    /// KTO's β [default: 5000]. Errors are means over a latent's numbers.
+    #[arg(long)]
+    kto_beta: Option<f32>,
+    /// Share of KTO's rows that are thumbs up [default: 0.8]
+    #[arg(long, value_parser = share)]
+    kto_liked: Option<f32>,
+    /// KTO's weight of thumbs up [default: 1]
+    #[arg(long)]
+    kto_up: Option<f32>,
+    /// KTO's weight of thumbs down [default: 1]
+    #[arg(long)]
+    kto_down: Option<f32>,
+    /// Batches that KTO's reference point is the mean of [default: 8]
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    kto_window: Option<usize>,
     /// Which weights are trained.
     #[arg(long, value_enum, default_value_t = Weights::All)]
     selection: Weights,
@@ -179,6 +179,7 @@ enum Weights {
 impl FinetuneArguments {
     /// Trains, says what was written and what to type next, and answers the exit code.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        self.check()?;
         let settings = self.settings();
         match finetune(&settings) {
             Ok(tuned) => {
@@ -231,17 +232,41 @@ impl FinetuneArguments {
         }
     }
 
+    /// Refuses a flag of another objective: it would change nothing.
+    fn check(&self) -> anyhow::Result<()> {
+        let targets = [Choice::SignedTarget, Choice::RelativeTarget];
+        let flags = [
+            ("--bound", self.bound.is_some(), &targets[..]),
+            ("--kto-beta", self.kto_beta.is_some(), &[Choice::Kto]),
+            ("--kto-liked", self.kto_liked.is_some(), &[Choice::Kto]),
+            ("--kto-up", self.kto_up.is_some(), &[Choice::Kto]),
+            ("--kto-down", self.kto_down.is_some(), &[Choice::Kto]),
+            ("--kto-window", self.kto_window.is_some(), &[Choice::Kto]),
+        ];
+        for (flag, given, of) in flags {
+            let names: Vec<String> =
+                of.iter().filter_map(|one| Some(one.to_possible_value()?.get_name().to_owned())).collect();
+            anyhow::ensure!(
+                !given || of.contains(&self.objective),
+                "{flag} belongs to --objective {}; leave it out, or choose that objective",
+                names.join(" and ")
+            );
+        }
+        Ok(())
+    }
+
     fn objective(&self) -> Objective {
+        let (bound, kto) = (self.bound.unwrap_or(1.0), Kto::default());
         match self.objective {
             Choice::RewardWeighted => Objective::RewardWeighted,
             Choice::Centred => Objective::Centred,
-            Choice::SignedTarget => Objective::SignedTarget { bound: self.bound, relative: false },
-            Choice::RelativeTarget => Objective::SignedTarget { bound: self.bound, relative: true },
+            Choice::SignedTarget => Objective::SignedTarget { bound, relative: false },
+            Choice::RelativeTarget => Objective::SignedTarget { bound, relative: true },
             Choice::Kto => Objective::Kto(Kto {
-                sharpness: self.kto_beta,
-                liked: self.kto_liked,
-                weights: [self.kto_up, self.kto_down],
-                window: self.kto_window,
+                sharpness: self.kto_beta.unwrap_or(kto.sharpness),
+                liked: self.kto_liked.unwrap_or(kto.liked),
+                weights: [self.kto_up.unwrap_or(1.0), self.kto_down.unwrap_or(1.0)],
+                window: self.kto_window.unwrap_or(kto.window),
             }),
         }
     }
@@ -288,4 +313,31 @@ fn hours(text: &str) -> Result<Duration, String> {
     let number = text.parse::<f64>().map_err(|_| "not a number".to_owned())?;
     let time = Duration::try_from_secs_f64(number * SECONDS_AN_HOUR).ok().filter(|time| !time.is_zero());
     time.ok_or_else(|| "give a number of hours above 0, for example 12 or 0.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: FinetuneArguments,
+    }
+
+    fn checked(line: &str) -> anyhow::Result<()> {
+        Line::try_parse_from(std::iter::once("finetune").chain(line.split(' '))).expect("it parses").arguments.check()
+    }
+
+    #[test]
+    fn a_flag_of_another_objective_is_refused_by_its_name() {
+        let refused = checked("--objective centred --kto-beta 300").expect_err("it would change nothing").to_string();
+        assert!(refused.contains("--kto-beta") && refused.contains("--objective kto"), "{refused}");
+        assert!(checked("--objective kto --bound 2").is_err());
+        for fine in ["--objective kto --kto-beta 300", "--objective relative-target --bound 2", "--objective centred"] {
+            checked(fine).expect(fine);
+        }
+    }
 }

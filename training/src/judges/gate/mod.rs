@@ -30,7 +30,7 @@ const SHIFTS: [(i64, i64); 5] = [(0, 0), (2, 0), (-2, 0), (0, 2), (0, -2)];
 /// Views of a picture: all shifts, and the picture mirrored.
 const VIEWS: usize = SHIFTS.len() + 1;
 /// Mean probability of the views from which on a picture is accepted, by the first set of hand labels.
-const ACCEPTED: f32 = 0.5;
+const ACCEPTED: f32 = 0.75;
 
 /// The judge that promotion decisions ask.
 #[derive(Debug)]
