@@ -6,7 +6,7 @@
 //!
 //! Draws every prompt's candidates in full, in few steps, and their early estimates; the reward chooses, the report judge
 //! (which no reward, gate or training ever saw) says whether the choice is right. What is drawn stays in
-//! `candidates.jsonl`, so a run that was stopped goes on. Writes `report.json`, `report.md` and `best_of.svg`.
+//! `pictures`, and what is said of it in `candidates.jsonl`: a run that was stopped goes on, and without the latter everything is judged anew. Writes `report.json`, `report.md` and `best_of.svg`.
 
 mod page;
 mod picks;

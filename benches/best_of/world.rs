@@ -1,13 +1,13 @@
 //! Prompts, their candidates in full, quick looks and early estimates, each with its reward.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use image::RgbImage;
+use image::{RgbImage, imageops};
 use indicatif::{ProgressBar, ProgressStyle};
 use plaudit::{
     pack::Pack,
-    pipeline::{Pipeline, PipelineSettings, Request},
+    pipeline::{Generation, Pipeline, PipelineSettings, Request},
     runtime::SessionSettings,
     scoring::{ClipModel, RewardHead, RewardPack, cosine},
 };
@@ -29,6 +29,38 @@ use crate::{
 /// One prompt in four names a held-out object.
 const HELD_OUT_EVERY: usize = 4;
 
+/// All that was drawn of a prompt: a row of pictures in full, one of each estimate, one of each quick look at those that may be pruned.
+/// It stays on disk, so that another reward or judge needs no drawing.
+struct Sheet(Vec<Vec<RgbImage>>);
+
+impl Sheet {
+    /// The sheet in this file, if these arguments made it.
+    fn read(path: &Path, arguments: &Arguments) -> Option<Self> {
+        let picture = image::open(path).ok()?.to_rgb8();
+        let (all, few) = (arguments.candidates, arguments.candidates.min(WHOLE));
+        let rows = [vec![all; 1 + arguments.estimates.len()], vec![few; arguments.previews.len()]].concat();
+        let side = picture.width() / all as u32;
+        let fits = picture.width() == side * all as u32 && picture.height() == side * rows.len() as u32;
+        let cut =
+            |x: usize, y: usize| imageops::crop_imm(&picture, x as u32 * side, y as u32 * side, side, side).to_image();
+        fits.then(|| Self(rows.iter().enumerate().map(|(y, count)| (0..*count).map(|x| cut(x, y)).collect()).collect()))
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let side = self.0.first().and_then(|row| row.first()).map_or(0, RgbImage::width);
+        let wide = self.0.iter().map(Vec::len).max().unwrap_or(0) as u32;
+        let mut picture = RgbImage::new(side * wide, side * self.0.len() as u32);
+        for (y, row) in self.0.iter().enumerate() {
+            for (x, one) in row.iter().enumerate() {
+                imageops::replace(&mut picture, one, x as i64 * i64::from(side), y as i64 * i64::from(side));
+            }
+        }
+        let aside = path.with_extension("new.png");
+        picture.save(&aside).with_context(|| format!("cannot write {}", aside.display()))?;
+        Ok(std::fs::rename(&aside, path)?)
+    }
+}
+
 struct World {
     pipeline: Pipeline,
     clip: ClipModel,
@@ -39,7 +71,7 @@ struct World {
 /// Draws what is missing of the table.
 pub(crate) fn draw(arguments: &Arguments) -> Result<Vec<Prompt>> {
     let path = arguments.output.join("candidates.jsonl");
-    std::fs::create_dir_all(&arguments.output)?;
+    std::fs::create_dir_all(arguments.output.join("pictures"))?;
     let mut prompts = table::read(&path)?;
     prompts.truncate(arguments.prompts);
     if prompts.len() == arguments.prompts {
@@ -93,31 +125,52 @@ impl World {
             guidance,
             ..Request::default()
         };
+        let kept = arguments.output.join("pictures").join(format!("{number:04}.png"));
+        let sheet = match Sheet::read(&kept, arguments) {
+            Some(sheet) => sheet,
+            None => {
+                let sheet = self.sheet(arguments, &request)?;
+                sheet.write(&kept)?;
+                sheet
+            }
+        };
         let text = self.clip.text_embeddings(&[&request.prompt])?.pop().context("a text's embedding")?;
-        let mut early: BTreeMap<usize, Vec<RgbImage>> = BTreeMap::new();
-        let drawn = self.pipeline.run_with_estimates(
-            &request,
-            &arguments.estimates,
-            &mut |call, pixels| early.entry(call).or_default().extend(pixels),
-            &mut |_| {},
-        )?;
-        let full: Vec<RgbImage> = drawn.pictures.into_iter().map(|picture| picture.pixels).collect();
+        let mut rows = sheet.0.into_iter();
+        let full = rows.next().unwrap_or_default();
         let mut candidates = self.candidates(&request, &scene, &text, &full)?;
-        for (call, pixels) in early {
+        for call in &arguments.estimates {
+            let pixels = rows.next().unwrap_or_default();
             for (candidate, (reward, _)) in candidates.iter_mut().zip(self.scores(&text, &pixels)?) {
-                candidate.estimates.insert(call, reward);
+                candidate.estimates.insert(*call, reward);
             }
         }
-        for &steps in &arguments.previews {
-            let count = request.count.min(WHOLE);
-            let quick = self.pipeline.run(&Request { steps, count, ..request.clone() }, &mut |_| {})?;
-            let pixels: Vec<RgbImage> = quick.pictures.into_iter().map(|picture| picture.pixels).collect();
+        for steps in &arguments.previews {
+            let pixels = rows.next().unwrap_or_default();
             for (candidate, (reward, _)) in candidates.iter_mut().zip(self.scores(&text, &pixels)?) {
-                candidate.previews.insert(steps, reward);
+                candidate.previews.insert(*steps, reward);
             }
         }
         let (category, held_out) = (scene.category().word().to_owned(), scene.object.is_held_out());
         Ok(Prompt { number, prompt: request.prompt, category, held_out, candidates })
+    }
+
+    /// Draws everything of a prompt.
+    fn sheet(&mut self, arguments: &Arguments, request: &Request) -> Result<Sheet> {
+        let mut early: BTreeMap<usize, Vec<RgbImage>> = BTreeMap::new();
+        let drawn = self.pipeline.run_with_estimates(
+            request,
+            &arguments.estimates,
+            &mut |call, pixels| early.entry(call).or_default().extend(pixels),
+            &mut |_| {},
+        )?;
+        let pixels = |drawn: Generation| drawn.pictures.into_iter().map(|picture| picture.pixels).collect();
+        let mut rows = vec![pixels(drawn)];
+        rows.extend(arguments.estimates.iter().map(|call| early.remove(call).unwrap_or_default()));
+        for &steps in &arguments.previews {
+            let count = request.count.min(WHOLE);
+            rows.push(pixels(self.pipeline.run(&Request { steps, count, ..request.clone() }, &mut |_| {})?));
+        }
+        Ok(Sheet(rows))
     }
 
     fn candidates(

@@ -15,7 +15,6 @@ pub mod optim;
 pub mod pretrain;
 pub mod progress;
 pub mod random;
-pub mod redraw;
 pub mod report;
 pub mod reward;
 pub mod simulate;

@@ -41,7 +41,7 @@ fn workshop(folder: &Path, steps: u64) -> Workshop {
         guidance: None,
         steps: Some(steps),
         fresh: false,
-        scale: Scale { shard: 32, shards: 2, measured: 16, redrawn: 4 },
+        scale: Scale { shard: 32, shards: 2, measured: 16 },
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use plaudit::runtime::RuntimeError;
+use plaudit::{pack::PackError, pipeline::PipelineError, runtime::RuntimeError};
 use plaudit_onnx::{ReadError, WriteError, expr::BuildError};
 
-use crate::{progress::RunError, redraw::RedrawError, step::StepError};
+use crate::{progress::RunError, step::StepError};
 
 /// Why a judge cannot be trained or asked.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +24,15 @@ pub enum JudgeError {
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
-    Redraw(#[from] RedrawError),
+    Pack(#[from] PackError),
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
     #[error("cannot use {path}: {source}")]
     Io { path: PathBuf, source: io::Error },
+    #[error("cannot use the picture {path}: {source}")]
+    Picture { path: PathBuf, source: image::ImageError },
+    #[error("{path} holds something else than redrawn pictures: {source}; remove it, and it is made again")]
+    Content { path: PathBuf, source: serde_json::Error },
     #[error("{from} is another network: it has no {weight} of this shape; name a judge of the same kind")]
     OtherNetwork { from: PathBuf, weight: String },
     /// Judges know the miniature world's pictures only.
@@ -38,5 +44,10 @@ impl JudgeError {
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+
+    pub(super) fn picture(path: impl Into<PathBuf>) -> impl FnOnce(image::ImageError) -> Self {
+        let path = path.into();
+        move |source| Self::Picture { path, source }
     }
 }

@@ -4,12 +4,13 @@
 //! is whole. The probability that a picture is what a scene says is the product of the asked attributes' probabilities.
 //! The rater computes from rules; the gate is a convolutional net over RGB with pooled features; the report judge is a dilated net over
 //! luma and chroma whose cells vote. They have their own networks, weights, drawings and ways to spoil drawings;
-//! what they share is the vocabulary ([`Shown`]), the trainer, and the machinery that sends drawings through the pack (`crate::redraw`).
+//! what they share is the vocabulary ([`Shown`]), the trainer, and the machinery that sends drawings through the pack (`redraw`).
 //! Neither has seen a vote, a verdict of the rater, or a picture that was labelled by hand.
 
 mod course;
 mod error;
 mod gate;
+mod redraw;
 mod report;
 mod shown;
 
@@ -19,11 +20,6 @@ pub use error::JudgeError;
 pub use gate::GateJudge;
 pub use report::ReportJudge;
 pub use shown::{Sample, Shown};
-
-use crate::{
-    random::Random,
-    redraw::{Original, Redrawing},
-};
 
 /// One of the two judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -65,16 +61,6 @@ pub struct Training {
     pub threads: usize,
     /// Seed of weights and drawings.
     pub seed: u64,
-}
-
-impl Training {
-    /// Redrawn pictures of what `make` makes, for the judge of this name.
-    fn redrawn(&self, name: &str, make: impl Fn(&mut Random) -> Original<Shown>) -> Result<Vec<Sample>, JudgeError> {
-        let Self { pack, data, redrawn: amount, threads, seed, .. } = self;
-        let redrawing = Redrawing { name, pack, data, amount: *amount, threads: *threads, seed: *seed };
-        let made = redrawing.pictures(make)?.into_iter();
-        Ok(made.map(|(picture, shown)| Sample { picture, shown: shown.redrawn() }).collect())
-    }
 }
 
 /// Trains a leg of a judge and writes what it has learned so far.

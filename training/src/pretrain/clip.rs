@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use image::RgbImage;
 use plaudit::pipeline::tokenize::Tokenizer;
 use plaudit_onnx::{
     DType::{F32, I64},
@@ -18,7 +17,6 @@ use super::{
     files,
     journal::{self, Mark},
     leg::{self, Plan},
-    pairs::{self, BATCH, Pairing, Pairs},
     pixels::{CHANNELS, CLIP_DEVIATION, CLIP_MEAN, clip_planes},
     sealing::reseal,
     tokenizer::LENGTH,
@@ -31,14 +29,21 @@ use crate::{
         grammar::{Category, Object, Scene},
     },
     random::Random,
-    redraw::Redrawing,
     step::{Batch, Selection, Trainer, Which},
 };
 
 /// Steps of the recipe.
 const STEPS: u64 = 3_000;
+/// Pairs of a batch.
+const BATCH: usize = 64;
+/// Share of a batch whose scenes differ from a neighbour's in one thing.
+const HARD: usize = 4;
 /// How far the learned temperature may rise, ln 100: CLIP's own number.
 const LARGEST_LOGIT_SCALE: f32 = 4.6052;
+/// Added to the logit of a pair that is neither the row's own nor wrong: another picture that the prompt also describes.
+const NEUTRAL: f32 = -30.0;
+/// How often a prompt says everything; otherwise it says one thing, and then describes more pictures than its own.
+const COMPLETE_RATE: f32 = 0.6;
 /// What names of either tower get in front: both have constants of the same names.
 const TEXT: &str = "text/";
 const VISION: &str = "vision/";
@@ -47,10 +52,16 @@ const VISION_MODULE: &str = "vision.";
 /// Contrasts that each measured picture's own prompt is held against.
 const CONTRASTS: usize = 9;
 
+/// One batch, row by row.
+struct Pairs {
+    ids: Vec<i64>,
+    pixels: Vec<f32>,
+    neutral: Vec<f32>,
+}
+
 /// Trains a leg and writes both towers; the text tower is also the pipeline's text encoder.
 ///
-/// Once the UNet has begun to learn from the text encoder, only the vision tower goes on learning, from then on also from pictures that the pack
-/// has redrawn, and that spoiled ones show nothing (as hard negatives, Yuksekgonul et al. 2023).
+/// Once the UNet has begun to learn from the text encoder, only the vision tower goes on learning.
 pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
     let steps = workshop.steps.unwrap_or(STEPS);
     let frozen = journal::has(workshop, "unet")?;
@@ -66,14 +77,11 @@ pub(super) fn run(workshop: &Workshop) -> Result<(), PretrainError> {
         micro_batches: 1,
         selection,
     };
-    let pairing = Pairing {
-        tokenizer: open_tokenizer(workshop)?,
-        seed: Random::stream(workshop.seed, "clip").bits(),
-        redrawn: if frozen { redrawn(workshop)? } else { Vec::new() },
-    };
-    let mut trainer = leg::trainer(workshop, &plan, objective(&text, &vision, pairing.pictures())?)?;
+    let mut trainer = leg::trainer(workshop, &plan, objective(&text, &vision)?)?;
+    let tokenizer = open_tokenizer(workshop)?;
+    let seed = Random::stream(workshop.seed, "clip").bits();
     leg::run(workshop, &plan, &mut trainer, |trainer| {
-        let feed = Feed::start(trainer.steps(), move |number| pairing.batch(number));
+        let feed = Feed::start(trainer.steps(), move |number| pairs(&tokenizer, seed ^ number));
         Ok(move |batch: &mut Batch<'_>| {
             let Pairs { ids, pixels, neutral } = feed.next();
             batch.i64("input_ids").copy_from_slice(&ids);
@@ -97,44 +105,67 @@ pub(super) fn open_tokenizer(workshop: &Workshop) -> Result<Tokenizer, PretrainE
     Ok(Tokenizer::open(&workshop.pack.join("tokenizer"))?)
 }
 
-/// Pictures that the pack has redrawn, and all that is in them.
-fn redrawn(workshop: &Workshop) -> Result<Vec<(RgbImage, Scene)>, PretrainError> {
-    let redrawing = Redrawing {
-        name: "clip",
-        pack: &workshop.pack,
-        data: &workshop.data,
-        amount: workshop.scale.redrawn,
-        threads: workshop.threads,
-        seed: workshop.seed,
-    };
-    let made = redrawing.pictures(pairs::original)?.into_iter();
-    // What the grammar wrote it reads.
-    Ok(made.filter_map(|(picture, prompt)| Some((picture, prompt.parse().ok()?))).collect())
-}
-
-/// `L = ½ (CE over texts + CE over pictures)` of `s · t̂ᵢ·v̂ⱼ + neutralᵢⱼ`, `s = e^logit_scale` at most 100. Texts choose among all
-/// `pictures`, of which the first [`BATCH`] have a text.
-fn objective(text: &Model, vision: &Model, columns: usize) -> Result<Model, BuildError> {
+/// `L = ½ (CE over texts + CE over pictures)` of `s · t̂ᵢ·v̂ⱼ + neutralᵢⱼ`, `s = e^logit_scale` at most 100.
+fn objective(text: &Model, vision: &Model) -> Result<Model, BuildError> {
     let b = Builder::new("clip", text.opsets.get("").copied().unwrap_or_default());
     let ids = b.input("input_ids", I64, &[BATCH, LENGTH].map(Dim::Fixed));
     let side = SIDE as usize;
-    let pixels = b.input("pixel_values", F32, &[columns, CHANNELS, side, side].map(Dim::Fixed));
-    let neutral = b.input("neutral", F32, &[BATCH, columns].map(Dim::Fixed));
+    let pixels = b.input("pixel_values", F32, &[BATCH, CHANNELS, side, side].map(Dim::Fixed));
+    let neutral = b.input("neutral", F32, &[BATCH, BATCH].map(Dim::Fixed));
     let texts = b.call(text, TEXT, &[("input_ids", ids)]).remove(0).normalized(-1);
     let pictures = b.call(vision, VISION, &[("pixel_values", pixels)]).remove(0).normalized(-1);
     let scale = b.weight("logit_scale", Tensor::f32(&[], &[INITIAL_LOGIT_SCALE]));
     let logits = texts.matmul(&pictures.transpose(&[1, 0])) * scale.clip(0.0, LARGEST_LOGIT_SCALE).exp() + neutral;
-    let paired = logits.slice(1, 0, BATCH as i64).transpose(&[1, 0]);
-    let entropy = |logits: &Expr, own: Tensor| -(logits.log_softmax(-1) * b.tensor(own)).sum_all() / BATCH as f32;
-    b.output("loss", &((entropy(&logits, identity(columns)) + entropy(&paired, identity(BATCH))) * 0.5));
+    let own = b.tensor(identity(BATCH));
+    let entropy = |logits: &Expr| -(logits.log_softmax(-1) * own.clone()).sum_all() / BATCH as f32;
+    b.output("loss", &((entropy(&logits) + entropy(&logits.transpose(&[1, 0]))) * 0.5));
     b.output("scale", &(scale * 1.0));
     b.finish()
 }
 
-/// `[BATCH, columns]`.
-fn identity(columns: usize) -> Tensor {
-    let values: Vec<f32> = (0..BATCH * columns).map(|at| f32::from(u8::from(at / columns == at % columns))).collect();
-    Tensor::f32(&[BATCH, columns], &values)
+fn identity(size: usize) -> Tensor {
+    let values: Vec<f32> = (0..size * size).map(|at| f32::from(u8::from(at / size == at % size))).collect();
+    Tensor::f32(&[size, size], &values)
+}
+
+fn pairs(tokenizer: &Tokenizer, seed: u64) -> Pairs {
+    let mut random = Random::new(seed);
+    let mut rows: Vec<(Scene, Scene)> = Vec::with_capacity(BATCH);
+    let mut pixels = vec![0.0; BATCH * picture_length()];
+    let mut ids = Vec::with_capacity(BATCH * LENGTH);
+    for planes in pixels.chunks_mut(picture_length()) {
+        let asked = match rows.last() {
+            Some(&(_, last)) if rows.len().is_multiple_of(HARD) => last.some_contrasts(1, &mut random)[0].1,
+            _ => Scene::sample(category(&mut random), &Object::ALL, &mut random),
+        };
+        let drawing = draw(&asked, random.bits());
+        clip_planes(&drawing.picture, planes);
+        // The grammar's words are in the vocabulary, so no prompt is refused.
+        ids.extend(tokenizer.encode(&asked.paraphrase(&mut random)).map(|tokens| tokens.ids).unwrap_or_default());
+        rows.push((asked, drawing.truth));
+    }
+    let neutral = |at: usize| {
+        let (row, column) = (at / BATCH, at % BATCH);
+        if row != column && describes(&rows[row].0, &rows[column].1) { NEUTRAL } else { 0.0 }
+    };
+    let neutral = (0..BATCH * BATCH).map(neutral).collect();
+    Pairs { ids, pixels, neutral }
+}
+
+fn category(random: &mut Random) -> Category {
+    if random.chance(COMPLETE_RATE) { Category::Composition } else { *random.pick(&Category::ALL) }
+}
+
+/// Whether a prompt is right about what was drawn.
+fn describes(asked: &Scene, truth: &Scene) -> bool {
+    asked.object == truth.object
+        && asked.number() == truth.number()
+        && (asked.colour.is_none() || asked.colour == truth.colour)
+        && (asked.background.is_none() || asked.background == truth.background)
+}
+
+fn picture_length() -> usize {
+    CHANNELS * (SIDE * SIDE) as usize
 }
 
 /// How often the picture's own prompt scores above nine contrasts of it (chance 0.1).

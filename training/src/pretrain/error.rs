@@ -10,7 +10,7 @@ use plaudit::{
 use plaudit_onnx::{ReadError, expr::BuildError};
 
 use super::tokenizer::WriteError;
-use crate::{checkpoint::CheckpointError, init::InitError, progress::RunError, redraw::RedrawError, step::StepError};
+use crate::{checkpoint::CheckpointError, init::InitError, progress::RunError, step::StepError};
 
 /// Why a stage of pre-training stopped.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +54,6 @@ pub enum PretrainError {
     Pack(#[from] PackError),
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
-    #[error(transparent)]
-    Redraw(#[from] RedrawError),
 }
 
 impl PretrainError {

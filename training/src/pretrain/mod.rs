@@ -16,7 +16,6 @@ mod journal;
 mod latents;
 mod leg;
 mod noise;
-mod pairs;
 mod pixels;
 mod reconstruct;
 mod sealing;
@@ -62,14 +61,12 @@ pub struct Scale {
     pub shards: u64,
     /// Scenes that a stage is measured on; a multiple of 16.
     pub measured: usize,
-    /// Drawings that the pack redraws for its vision tower.
-    pub redrawn: usize,
 }
 
 impl Default for Scale {
-    /// 61k cached scenes, 512 to measure on (shares are then known to two in a hundred), 4,000 redrawn.
+    /// 61k cached scenes, 512 to measure on: shares are then known to two in a hundred.
     fn default() -> Self {
-        Self { shard: 2048, shards: 30, measured: 512, redrawn: 4000 }
+        Self { shard: 2048, shards: 30, measured: 512 }
     }
 }
 

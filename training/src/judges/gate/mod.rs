@@ -13,6 +13,7 @@ use plaudit_onnx::{MODEL_FILE, Model};
 
 use super::{
     JudgeError, Sample, Training, Which, course,
+    redraw::redrawn,
     shown::{HEADS, asked},
 };
 use crate::{
@@ -115,7 +116,7 @@ fn planes(picture: &RgbImage, planes: &mut [f32]) {
 
 /// Trains a leg and writes what the gate has learned so far.
 pub(super) fn train(training: &Training) -> Result<(), JudgeError> {
-    let pool = training.redrawn(Which::Gate.name(), pictures::original)?;
+    let pool = redrawn("gate", training, pictures::original)?;
     let network = network::network(training.seed)?;
     let seed = Random::stream(training.seed, "gate drawings").bits();
     let sample = move |number: u64| {

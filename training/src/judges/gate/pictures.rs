@@ -4,13 +4,15 @@ use image::RgbImage;
 
 use super::spoil;
 use crate::{
-    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
+    judges::{
+        redraw::Original,
+        shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
+    },
     miniature::{
         draw::{Drawing, draw_number, palette},
         grammar::{Category, Colour, Object, Scene},
     },
     random::Random,
-    redraw::Original,
 };
 
 /// Shares of what is drawn; what is left is whole scenes.
@@ -101,10 +103,10 @@ fn any(random: &mut Random) -> (Sample, Scene) {
 }
 
 /// A picture for the pack to draw again.
-pub(super) fn original(random: &mut Random) -> Original<Shown> {
-    let ((Sample { picture, shown: known }, prompt), (least, most)) =
+pub(super) fn original(random: &mut Random) -> Original {
+    let ((sample, prompt), (least, most)) =
         if random.chance(REDRAWN_WHOLE) { (whole(random), OUTLINES) } else { (any(random), FAULTS) };
-    Original { picture, known, prompt, strength: random.uniform(least, most) }
+    Original { sample, prompt, strength: random.uniform(least, most) }
 }
 
 fn whole(random: &mut Random) -> (Sample, Scene) {

@@ -2,13 +2,15 @@
 
 use super::faults::{self, Fault};
 use crate::{
-    judges::shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
+    judges::{
+        redraw::Original,
+        shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
+    },
     miniature::{
         draw::{Drawing, draw_number},
         grammar::{Background, Colour, Count, Object, Scene},
     },
     random::Random,
-    redraw::Original,
 };
 
 /// Of a hundred drawings: without fault, with one fault of each kind, and no drawing at all.
@@ -100,9 +102,8 @@ pub(super) fn any(random: &mut Random) -> Sample {
 
 /// A drawing that the pack is to draw again, told what it was to be: its faults then look like the pack's own. Sound ones may change in
 /// outline; with others it has too few steps left to mend them.
-pub(super) fn for_the_pack(random: &mut Random) -> Original<Shown> {
-    let (drawn, weakest_to_strongest) =
+pub(super) fn for_the_pack(random: &mut Random) -> Original {
+    let ((sample, prompt), strengths) =
         if random.below(SOUND_OF) == 0 { (sound(random), 7) } else { (faulty(random), 4) };
-    let (Sample { picture, shown: known }, prompt) = drawn;
-    Original { picture, known, prompt, strength: 0.05 + 0.05 * random.below(weakest_to_strongest) as f32 }
+    Original { sample, prompt, strength: 0.05 + 0.05 * random.below(strengths) as f32 }
 }

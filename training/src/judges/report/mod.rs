@@ -13,6 +13,7 @@ use plaudit_onnx::Model;
 
 use super::{
     JudgeError, Sample, Training, Which, course,
+    redraw::redrawn,
     shown::{HEADS, asked},
 };
 use crate::{
@@ -108,7 +109,7 @@ fn luma_chroma(picture: &RgbImage, out: &mut [f32]) {
 
 /// Trains a leg and writes what the report judge has learned so far.
 pub(super) fn train(training: &Training) -> Result<(), JudgeError> {
-    let pool = training.redrawn(Which::Report.name(), drawings::for_the_pack)?;
+    let pool = redrawn("report", training, drawings::for_the_pack)?;
     let start = Random::stream(training.seed, "report judge").bits();
     let sample = move |number: u64| {
         let mut random = Random::new(start.wrapping_add(number));
