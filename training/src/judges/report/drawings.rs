@@ -22,7 +22,7 @@ const MOST: u8 = 8;
 /// One drawing in so many that go through the pack is sound.
 const SOUND_OF: usize = 2;
 /// One fault in so many is what the pack does to an object that it draws poorly.
-const POOR_OF: usize = 3;
+const POOR_OF: usize = 2;
 
 /// A scene that says everything, uniformly; none, seven or eight objects a little more rarely than other numbers.
 fn scene(random: &mut Random) -> (Scene, u8) {

@@ -6,7 +6,7 @@ use crate::{
     miniature::{
         SIDE,
         draw::{Circle, Drawing, draw_background},
-        grammar::{Background, Colour},
+        grammar::{Background, Colour, Object},
     },
     random::Random,
 };
@@ -71,7 +71,7 @@ pub(super) fn commit(
     let all = fault == Fault::Lumps;
     for circle in drawing.circles.iter().take(if all { usize::MAX } else { amount }) {
         let old = picture.clone();
-        let around = Around::new(&old, circle, random);
+        let around = Around::new(&old, circle, drawing.truth.object == Object::Mug, random);
         let paint: Box<dyn Fn(f32, f32) -> Option<Rgb<u8>> + '_> = match fault {
             Fault::OtherKind | Fault::OtherColour => Box::new(|dx, dy| Some(around.of(twin, dx, dy))),
             Fault::TwoColours | Fault::Grafted => {
@@ -128,6 +128,8 @@ struct Around<'a> {
     side: f32,
     edge: f32,
     colour: Rgb<u8>,
+    /// Width to height of a lump, its root.
+    stretch: f32,
     corners: f32,
     lobes: [f32; 3],
     /// How far horns stand out of the upper side, in radii, and how many there are around the whole of it.
@@ -136,7 +138,8 @@ struct Around<'a> {
 }
 
 impl<'a> Around<'a> {
-    fn new(picture: &'a RgbImage, circle: &Circle, random: &mut Random) -> Self {
+    /// `handle` says that what stands out does so to the right, as a mug's.
+    fn new(picture: &'a RgbImage, circle: &Circle, handle: bool, random: &mut Random) -> Self {
         let (sin, cos) = random.uniform(0.0, std::f32::consts::TAU).sin_cos();
         let side = if random.chance(0.5) { 1.0 } else { -1.0 };
         let colour = crate::miniature::draw::palette::centre(*random.pick(&Colour::ALL));
@@ -150,9 +153,10 @@ impl<'a> Around<'a> {
             turn: side * random.uniform(1.6, 3.2),
             veil: random.uniform(0.55, 0.85),
             bite: random.uniform(-0.1, 0.25),
-            side,
+            side: if handle { 1.0 } else { side },
             edge: circle.radius * random.uniform(0.3, 0.48),
             colour: Rgb(colour),
+            stretch: random.uniform(0.85, 1.18),
             corners: if random.chance(0.5) { 2.0 } else { random.uniform(3.0, 9.0) },
             horns: if random.chance(0.4) { random.uniform(0.12, 0.3) } else { 0.0 },
             teeth: random.uniform(7.0, 13.0),
@@ -185,7 +189,8 @@ impl<'a> Around<'a> {
         let edge = self.circle.radius * (0.72 + waves + 0.04 * (5.0 * angle + self.lobes[2]).sin());
         let upper = (-angle.sin()).max(0.0).sqrt();
         let edge = edge + self.circle.radius * self.horns * upper * (self.teeth * angle + self.lobes[0]).sin();
-        let distance = (dx.abs().powf(self.corners) + dy.abs().powf(self.corners)).powf(1.0 / self.corners);
+        let (across, down) = ((dx / self.stretch).abs(), (dy * self.stretch).abs());
+        let distance = (across.powf(self.corners) + down.powf(self.corners)).powf(1.0 / self.corners);
         match distance {
             distance if distance < edge - 1.2 => self.colour,
             distance if distance < edge + 0.4 => Rgb([38, 32, 42]),
