@@ -63,7 +63,9 @@ fn faulty(random: &mut Random) -> (Sample, Scene) {
     let seed = random.bits();
     let drawing = draw_number(&scene, number, seed);
     let twin = draw_number(&twin(&scene, fault, random), number, seed);
-    let faults = 1 + random.below(usize::from(number.max(2)) - 1);
+    // All of them may have the fault, but where that would be another scene.
+    let most = if fault.is_stranger() { number - 1 } else { number };
+    let faults = 1 + random.below(usize::from(most.max(1)));
     let mut picture = drawing.picture.clone();
     faults::commit(fault, &mut picture, &drawing, &twin.picture, faults, random);
     let known = Shown::drawn(&drawing.truth, number);

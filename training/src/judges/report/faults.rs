@@ -52,7 +52,12 @@ impl Fault {
 
     /// Objects that a drawing must have for it: one stranger needs company.
     pub(super) fn least(self) -> u8 {
-        if matches!(self, Self::OtherKind | Self::OtherColour) { 2 } else { 1 }
+        if self.is_stranger() { 2 } else { 1 }
+    }
+
+    /// Whether it puts strangers among the objects.
+    pub(super) fn is_stranger(self) -> bool {
+        matches!(self, Self::OtherKind | Self::OtherColour)
     }
 }
 

@@ -30,7 +30,8 @@ const PLANES: usize = 3;
 const FRESH_OF: usize = 2;
 /// Frames that the picture is looked at in, each as it is and mirrored: pixels inside (or, negative, outside) of the left, top, right and
 /// bottom border.
-const FRAMES: [[i64; 4]; 3] = [[0; 4], [2; 4], [-2; 4]];
+const FRAMES: [[i64; 4]; 9] =
+    [[0; 4], [2; 4], [-2; 4], [3, 0, -3, 0], [-3, 0, 3, 0], [0, 3, 0, -3], [0, -3, 0, 3], [4; 4], [-4; 4]];
 const LOOKS: usize = 2 * FRAMES.len();
 /// Mean probability of the looks that the first set of hand labels draws the line at.
 const LINE: f64 = 0.5;
