@@ -1,6 +1,6 @@
 //! All three judges against generated pictures that were labelled by hand, and against pictures that nobody should accept.
 //!
-//! The claim is made on the second set of labels. The first was known while the judges were made.
+//! The claim is made on the third set of labels. What judges got wrong on the first two was looked at while they were made.
 //!
 //! `PLAUDIT_RENEW=1 cargo nextest run --workspace --test judges` writes the table into training/judges/README.md.
 
@@ -20,8 +20,8 @@ use plaudit_training::{
 
 /// Agreement with labels that are sure which is wanted of every judge.
 const WANTED: f64 = 0.95;
-/// What rater, gate and report reach so far on the second set, rounded down: none of them may fall below.
-const REACHED: [f64; 3] = [0.95, 0.95, 0.95];
+/// What rater, gate and report reach so far on the third set, rounded down: none of them may fall below.
+const REACHED: [f64; 3] = [0.94, 0.95, 0.92];
 /// Largest share of negative controls that may be accepted.
 const MOST_ACCEPTED: f64 = 0.02;
 /// A picture is accepted from this probability on.
@@ -189,21 +189,25 @@ fn renew(table: &str) {
 
 #[test]
 fn every_judge_agrees_with_the_hand_labels_and_refuses_what_shows_nothing() {
-    let (first, second) = (labelled("first"), labelled("second"));
-    assert!(second.iter().filter(|one| one.sure).count() >= 290 && second.len() >= 300);
+    let unseen = labelled("third");
+    assert!(unseen.len() >= 300);
     let mut panel = Panel::open();
-    let (known, mut faults) = agreement(&mut panel, &first);
-    let (agreement, new_faults) = agreement(&mut panel, &second);
-    faults.extend(new_faults);
-    let accepted = accepted(&mut panel, &second);
-    let tables = [("second set", &agreement), ("controls accepted", &accepted), ("first set", &known)];
-    let table = tables.map(|(name, lines)| table(name, lines)).join("\n");
+    let (agreed, mut faults) = agreement(&mut panel, &unseen);
+    let accepted = accepted(&mut panel, &unseen);
+    let mut text = format!("{}\n{}", table("third set", &agreed), table("controls accepted", &accepted));
+    for (set, name) in [("first", "first set, known"), ("second", "second set, known to the report judge")] {
+        let (known, known_faults) = agreement(&mut panel, &labelled(set));
+        faults.extend(known_faults);
+        text.push('\n');
+        text += &table(name, &known);
+    }
+    let table = text;
     println!("{table}\n{}", faults.join("\n"));
     if std::env::var_os("PLAUDIT_RENEW").is_some() {
         renew(&table);
     }
     let line = |lines: &[Line], name: &str| lines.iter().find(|line| line.0.contains(name)).expect("the line").1;
-    let (sure, refused) = (line(&agreement, "all that are sure"), line(&accepted, "all controls"));
+    let (sure, refused) = (line(&agreed, "all that are sure"), line(&accepted, "all controls"));
     for (at, name) in JUDGES.into_iter().enumerate() {
         let (agrees, accepts) = (sure[at].share(), refused[at].share());
         if agrees < WANTED {

@@ -33,8 +33,6 @@ const FRESH_OF: usize = 2;
 const FRAMES: [[i64; 4]; 9] =
     [[0; 4], [2; 4], [-2; 4], [3, 0, -3, 0], [-3, 0, 3, 0], [0, 3, 0, -3], [0, -3, 0, 3], [4; 4], [-4; 4]];
 const LOOKS: usize = 2 * FRAMES.len();
-/// Mean probability of the looks that the first set of hand labels draws the line at.
-const LINE: f64 = 0.5;
 
 /// The judge that evidence is reported by, and that nothing is ever decided by.
 #[derive(Debug)]
@@ -62,8 +60,8 @@ impl ReportJudge {
         Ok(Self { net: BoundSession::new(Session::from_model(&graph, &settings)?)? })
     }
 
-    /// Probability that `picture` shows what `scene` says, every attribute that it names judged apart, over several looks at it; ½ is where
-    /// the line is drawn.
+    /// Probability that `picture` shows what `scene` says, every attribute that it names judged apart: its mean over
+    /// several looks at it.
     ///
     /// # Errors
     /// If the picture is not 64×64, or the run fails.
@@ -90,8 +88,7 @@ impl ReportJudge {
                 *log_good += f64::from(logits[wanted]) - all.ln();
             }
         }
-        let good = log_good.iter().map(|log_good| log_good.exp()).sum::<f64>() / LOOKS as f64;
-        Ok((good * (1.0 - LINE) / (good * (1.0 - LINE) + (1.0 - good) * LINE)) as f32)
+        Ok((log_good.iter().map(|log_good| log_good.exp()).sum::<f64>() / LOOKS as f64) as f32)
     }
 }
 
