@@ -6,7 +6,8 @@
 //!
 //! Draws every prompt's candidates in full, in few steps, and their early estimates; the reward chooses, the report judge
 //! (which no reward, gate or training ever saw) says whether the choice is right. What is drawn stays in
-//! `pictures`, and what is said of it in `candidates.jsonl`: a run that was stopped goes on, and without the latter everything is judged anew. Writes `report.json`, `report.md` and `best_of.svg`.
+//! `pictures`, and what is said of it in `candidates.jsonl`: a run that was stopped goes on, and without the latter everything
+//! is judged anew. Writes `report.json`, `report.md` and `best_of.svg`.
 
 mod page;
 mod picks;
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 400)]
     prompts: usize,
     /// Candidates of each prompt; a power of two.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     candidates: usize,
     /// Steps of quick looks at those that may be pruned, one or more.
     #[arg(long, value_delimiter = ',', default_values_t = [4, 8])]

@@ -34,7 +34,7 @@ const HELD_OUT_EVERY: usize = 4;
 struct Sheet(Vec<Vec<RgbImage>>);
 
 impl Sheet {
-    /// The sheet in this file, if these arguments made it.
+    /// The sheet in this file, if it is whole.
     fn read(path: &Path, arguments: &Arguments) -> Option<Self> {
         let picture = image::open(path).ok()?.to_rgb8();
         let (all, few) = (arguments.candidates, arguments.candidates.min(WHOLE));
@@ -72,6 +72,7 @@ struct World {
 pub(crate) fn draw(arguments: &Arguments) -> Result<Vec<Prompt>> {
     let path = arguments.output.join("candidates.jsonl");
     std::fs::create_dir_all(arguments.output.join("pictures"))?;
+    check(arguments)?;
     let mut prompts = table::read(&path)?;
     prompts.truncate(arguments.prompts);
     if prompts.len() == arguments.prompts {
@@ -90,6 +91,24 @@ pub(crate) fn draw(arguments: &Arguments) -> Result<Vec<Prompt>> {
     }
     bar.finish_and_clear();
     Ok(prompts)
+}
+
+/// Refuses an output whose pictures another pack or other arguments drew.
+fn check(arguments: &Arguments) -> Result<()> {
+    let (path, Arguments { candidates, previews, estimates, seed, .. }) =
+        (arguments.output.join("drawn.txt"), arguments);
+    let version = Pack::open(&arguments.pack)?.version();
+    let drawn =
+        format!("{version}, seed {seed}, {candidates} candidates, looks {previews:?}, estimates {estimates:?}\n");
+    match std::fs::read_to_string(&path) {
+        Ok(before) => ensure!(
+            before == drawn,
+            "{} holds what was drawn by {before}; name another --output for {drawn}",
+            arguments.output.display()
+        ),
+        Err(_) => std::fs::write(&path, drawn).with_context(|| format!("cannot write {}", path.display()))?,
+    }
+    Ok(())
 }
 
 /// The scene of a number: categories take turns, the objects of votes and the held-out ones too.

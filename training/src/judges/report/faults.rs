@@ -6,7 +6,7 @@ use crate::{
     miniature::{
         SIDE,
         draw::{Circle, Drawing, draw_background},
-        grammar::{Background, Colour, Object},
+        grammar::{Background, Colour},
     },
     random::Random,
 };
@@ -76,7 +76,7 @@ pub(super) fn commit(
     let all = fault == Fault::Lumps;
     for circle in drawing.circles.iter().take(if all { usize::MAX } else { amount }) {
         let old = picture.clone();
-        let around = Around::new(&old, circle, drawing.truth.object == Object::Mug, random);
+        let around = Around::new(&old, circle, random);
         let paint: Box<dyn Fn(f32, f32) -> Option<Rgb<u8>> + '_> = match fault {
             Fault::OtherKind | Fault::OtherColour => Box::new(|dx, dy| Some(around.of(twin, dx, dy))),
             Fault::TwoColours | Fault::Grafted => {
@@ -143,8 +143,7 @@ struct Around<'a> {
 }
 
 impl<'a> Around<'a> {
-    /// `handle` says that what stands out does so to the right, as a mug's.
-    fn new(picture: &'a RgbImage, circle: &Circle, handle: bool, random: &mut Random) -> Self {
+    fn new(picture: &'a RgbImage, circle: &Circle, random: &mut Random) -> Self {
         let (sin, cos) = random.uniform(0.0, std::f32::consts::TAU).sin_cos();
         let side = if random.chance(0.5) { 1.0 } else { -1.0 };
         let colour = crate::miniature::draw::palette::centre(*random.pick(&Colour::ALL));
@@ -158,7 +157,7 @@ impl<'a> Around<'a> {
             turn: side * random.uniform(1.6, 3.2),
             veil: random.uniform(0.55, 0.85),
             bite: random.uniform(-0.1, 0.25),
-            side: if handle { 1.0 } else { side },
+            side,
             edge: circle.radius * random.uniform(0.3, 0.48),
             colour: Rgb(colour),
             stretch: random.uniform(0.85, 1.18),
