@@ -98,8 +98,7 @@ fn check(arguments: &Arguments) -> Result<()> {
     let (path, Arguments { candidates, previews, estimates, seed, .. }) =
         (arguments.output.join("drawn.txt"), arguments);
     let version = Pack::open(&arguments.pack)?.version();
-    let drawn =
-        format!("{version}, seed {seed}, {candidates} candidates, looks {previews:?}, estimates {estimates:?}");
+    let drawn = format!("{version}, seed {seed}, {candidates} candidates, looks {previews:?}, estimates {estimates:?}");
     match std::fs::read_to_string(&path) {
         Ok(before) => ensure!(
             before == drawn,
