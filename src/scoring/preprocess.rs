@@ -108,6 +108,11 @@ impl Preprocessor {
         self.crop
     }
 
+    /// What each channel of 0…1 is reduced by, and then divided by.
+    pub fn normalisation(&self) -> ([f32; COLOURS], [f32; COLOURS]) {
+        (self.mean, self.deviation)
+    }
+
     /// Prepares a picture.
     pub fn prepare(&self, image: &RgbImage) -> Pixels {
         let resized = self.resized(image);

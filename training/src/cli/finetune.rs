@@ -48,7 +48,7 @@ pub(crate) struct FinetuneArguments {
     /// How rewards or votes become a loss.
     #[arg(long, value_enum, default_value_t = Choice::RewardWeighted)]
     objective: Choice,
-    /// The reward's calibrated probability, or what it was before calibration.
+    /// What r is: the reward's calibrated probability, what it was before calibration, or the first counted as one vote beside the picture's own.
     #[arg(long, value_enum, default_value_t = Signal::Calibrated)]
     signal: Signal,
     /// Weight of the pre-training pictures' mean error. The paper does not publish its own.
@@ -70,9 +70,19 @@ pub(crate) struct FinetuneArguments {
     /// Guidance scale inside the loss, for rounds after the first; twice the work.
     #[arg(long)]
     guidance: Option<f32>,
+    /// Timesteps that the model's own pictures are noised to, of the pack's 0 to 999: `400..1000` leaves out those at which no layout is
+    /// decided any more [default: all]
+    #[arg(long, value_name = "FROM..TO", value_parser = range)]
+    timesteps: Option<(usize, usize)>,
     /// The signed and the relative target's bound b: larger moves less [default: 1]
     #[arg(long)]
     bound: Option<f32>,
+    /// The reward gradient's reach, as a share of the parent's error [default: 0.3]
+    #[arg(long)]
+    reach: Option<f32>,
+    /// What telling a picture's prompt from its contrasts counts for in the reward gradient [default: 0]
+    #[arg(long)]
+    contrast: Option<f32>,
     /// KTO's β [default: 5000]. Errors are means over a latent's numbers.
     #[arg(long)]
     kto_beta: Option<f32>,
@@ -121,6 +131,15 @@ pub(crate) struct FinetuneArguments {
     /// The run stops where its noise error, averaged over 25 steps, is this many times what it was at the start.
     #[arg(long, default_value_t = 2.0)]
     divergence: f32,
+    /// Share of the prompts that are not learned from: the loss on them says whether what is learned holds for others. 0 validates nothing.
+    #[arg(long, default_value_t = 0.1, value_parser = share)]
+    validation_share: f32,
+    /// Rows of a validation.
+    #[arg(long, default_value_t = 256, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    validation_rows: usize,
+    /// Steps between validations.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    validate_every: u64,
     /// Steps between checkpoints.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_every: u64,
@@ -161,6 +180,8 @@ enum Choice {
     SignedTarget,
     /// The same, as far as the reward is from those of the prompt's other pictures: hard prompts push as much as easy ones.
     RelativeTarget,
+    /// Along the reward's own gradient at what a prediction says the picture will be.
+    RewardGradient,
     /// From thumbs up and down themselves, without a reward.
     Kto,
 }
@@ -210,6 +231,7 @@ impl FinetuneArguments {
             anchor: self.anchor,
             balance: self.balance,
             guidance: self.guidance,
+            timesteps: self.timesteps,
             selection: self.selection(),
             steps: self.steps,
             rows: self.rows,
@@ -219,6 +241,9 @@ impl FinetuneArguments {
             weight_decay: self.weight_decay,
             average: self.average,
             divergence: self.divergence,
+            validation_share: self.validation_share,
+            validation_rows: self.validation_rows,
+            validate_every: self.validate_every,
             checkpoint_every: self.checkpoint_every,
             sheet_every: self.sheet_every,
             sheet_prompts: self.sheet_prompt.clone(),
@@ -237,6 +262,8 @@ impl FinetuneArguments {
         let targets = [Choice::SignedTarget, Choice::RelativeTarget];
         let flags = [
             ("--bound", self.bound.is_some(), &targets[..]),
+            ("--reach", self.reach.is_some(), &[Choice::RewardGradient]),
+            ("--contrast", self.contrast.is_some(), &[Choice::RewardGradient]),
             ("--kto-beta", self.kto_beta.is_some(), &[Choice::Kto]),
             ("--kto-liked", self.kto_liked.is_some(), &[Choice::Kto]),
             ("--kto-up", self.kto_up.is_some(), &[Choice::Kto]),
@@ -262,6 +289,7 @@ impl FinetuneArguments {
             Choice::Centred => Objective::Centred,
             Choice::SignedTarget => Objective::SignedTarget { bound, relative: false },
             Choice::RelativeTarget => Objective::SignedTarget { bound, relative: true },
+            Choice::RewardGradient => Objective::RewardGradient { reach: self.reach.unwrap_or(0.3), contrast: self.contrast.unwrap_or(0.0) },
             Choice::Kto => Objective::Kto(Kto {
                 sharpness: self.kto_beta.unwrap_or(kto.sharpness),
                 liked: self.kto_liked.unwrap_or(kto.liked),
@@ -306,6 +334,12 @@ fn said(settings: &Finetune, tuned: &Tuned) -> String {
 /// A number from 0 to 1.
 fn share(text: &str) -> Result<f32, String> {
     super::collect::share(text).map(|number| number as f32)
+}
+
+/// Two numbers, the first below the second.
+fn range(text: &str) -> Result<(usize, usize), String> {
+    let numbers = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    numbers.filter(|(from, to)| from < to).ok_or_else(|| "give two numbers, for example 400..1000".to_owned())
 }
 
 /// A duration above zero, in hours.

@@ -8,6 +8,7 @@ use super::{
     deck::Deck,
     graph::{ANCHOR, BASELINE, GUIDANCE, KTO_SLOPE, KTO_WEIGHT, MIX, NOISE, REFERENCE, Shape, WEIGHT},
     objective::{DENOISE, Terms, effective_size},
+    pull::CONTRASTS,
 };
 use crate::{random::Random, step::Batch};
 
@@ -25,6 +26,14 @@ pub(super) struct MicroBatch {
     pub(super) text: Vec<f32>,
     pub(super) noise: Vec<f32>,
     pub(super) guidance: Option<Vec<f32>>,
+    /// √ᾱ and √(1 − ᾱ) of each row.
+    pub(super) levels: Vec<(f32, f32)>,
+    /// Whether a row is the model's own, and no pre-training row.
+    pub(super) own: Vec<bool>,
+    /// Points of CLIP of each row's prompt and of its contrasts, where the reward's gradient is wanted.
+    pub(super) points: Vec<f32>,
+    /// What telling the prompt from its contrasts counts for; 0 where it has none.
+    pub(super) contrast: Vec<f32>,
     /// Zeros until the reference has answered.
     pub(super) reference: Vec<f32>,
     pub(super) mix: Vec<f32>,
@@ -48,17 +57,46 @@ impl MicroBatch {
 
     /// 1 / √‖ε_ref − ε‖² of each row.
     fn inverse_errors(&self) -> Vec<f32> {
-        let cells = self.noise.len() / self.timestep.len().max(1);
-        let rows = self.reference.chunks(cells).zip(self.noise.chunks(cells));
-        let error = |(predicted, noise): (&[f32], &[f32])| {
-            predicted.iter().zip(noise).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / cells as f32
-        };
-        rows.map(|row| error(row).max(SMALLEST_ERROR).sqrt().recip()).collect()
+        let rows = self.reference.chunks(self.cells()).zip(self.noise.chunks(self.cells()));
+        rows.map(|(predicted, noise)| apart(predicted, noise).max(SMALLEST_ERROR).sqrt().recip()).collect()
+    }
+
+    /// Numbers of a row's latent.
+    fn cells(&self) -> usize {
+        self.noise.len() / self.timestep.len().max(1)
+    }
+
+    /// Makes targets of the reward's gradient: of each own row ε_θ, moved by κ (1 − r) √‖ε_ref − ε‖² along the gradient's direction and by γ towards ε_ref, in
+    /// the reference's place with m = 0. Returns Σ‖ε_θ − ε_ref‖² over own rows.
+    pub(super) fn pull(&mut self, reach: f32, predicted: &[f32], rewards: &[f32], gradients: &[f32]) -> f32 {
+        let cells = self.cells();
+        let mut distance = 0.0;
+        for row in (0..self.timestep.len()).filter(|&row| self.own[row]) {
+            let place = row * cells..(row + 1) * cells;
+            let (predicted, gradient) = (&predicted[place.clone()], &gradients[place.clone()]);
+            let reference = &mut self.reference[place.clone()];
+            distance += apart(predicted, reference);
+            let error = apart(reference, &self.noise[place]).max(SMALLEST_ERROR).sqrt();
+            let length = (gradient.iter().map(|x| x * x).sum::<f32>() / cells as f32).sqrt();
+            let step = if length > 0.0 { reach * (1.0 - rewards[row]) * error / length } else { 0.0 };
+            let held = self.anchor[row] / self.weight[row];
+            for ((target, predicted), gradient) in reference.iter_mut().zip(predicted).zip(gradient) {
+                *target = predicted + step * gradient - held * (predicted - *target);
+            }
+            self.mix[row] = 0.0;
+            self.anchor[row] = 0.0;
+        }
+        distance
     }
 
     /// Fills the step's inputs.
     pub(super) fn fill(&self, batch: &mut Batch<'_>) {
-        self.asked(|name, values| batch.f32(name).copy_from_slice(values));
+        self.feed(|name, values| batch.f32(name).copy_from_slice(values));
+    }
+
+    /// All inputs of the loss.
+    pub(super) fn feed(&self, mut put: impl FnMut(&str, &[f32])) {
+        self.asked(&mut put);
         let rest = [
             (NOISE, &self.noise),
             (REFERENCE, &self.reference),
@@ -68,8 +106,8 @@ impl MicroBatch {
             (KTO_WEIGHT, &self.kto_weight),
             (KTO_SLOPE, &self.kto_slope),
         ];
-        rest.into_iter().for_each(|(name, values)| batch.f32(name).copy_from_slice(values));
-        batch.f32(BASELINE)[0] = self.baseline;
+        rest.into_iter().for_each(|(name, values)| put(name, values));
+        put(BASELINE, &[self.baseline]);
     }
 }
 
@@ -158,13 +196,17 @@ impl Source {
         alphas: &[f32],
         (scaling, shift): (f64, f64),
     ) -> Result<Self, FinetuneError> {
+        if settings.timesteps.is_some_and(|(_, to)| to > alphas.len()) {
+            let fault = format!("timesteps must end at {} or before: the pack has no more", alphas.len());
+            return Err(FinetuneError::Settings { fault });
+        }
         let means = prompt_means(&data);
         let spread = spread(&data, &means);
-        let terms: Vec<Terms> = data
-            .scored
-            .iter()
-            .map(|picture| settings.objective.of_reward(picture.reward, means[&picture.prompt], spread))
-            .collect();
+        let terms = |picture: &Picture| settings.objective.of_reward(picture.reward, means[&picture.prompt], spread);
+        let mut terms: Vec<Terms> = data.scored.iter().map(terms).collect();
+        if matches!(settings.objective, Objective::SignedTarget { relative: true, .. }) {
+            centre(&mut terms, &data);
+        }
         let counts = counts(settings, !data.pretraining.is_empty())?;
         let model = Kind::of(settings, &data, &terms, counts.0)?;
         let all = (0..data.pretraining.len()).collect();
@@ -240,13 +282,27 @@ impl Source {
                 Pick::Vote(number) => &self.data.scored[self.data.votes[number].picture],
                 Pick::Pretraining(number) => &self.data.pretraining[number],
             };
-            self.noised(picture, &mut micro, random)?;
+            let all = (0, self.levels.len());
+            let range = if pretraining { all } else { self.settings.timesteps.unwrap_or(all) };
+            self.noised(picture, range, &mut micro, random)?;
             let dropped = pretraining && random.chance(self.settings.prompt_drop);
             let prompt = if dropped { self.data.empty } else { picture.prompt };
             text.extend(self.features(prompt)?);
             if self.shape.guided {
                 empty.extend(self.features(self.data.empty)?);
                 guidance.push(if pretraining { 1.0 } else { self.settings.guidance.unwrap_or(1.0) });
+            }
+            micro.own.push(!pretraining);
+            if let Objective::RewardGradient { contrast, .. } = self.settings.objective {
+                // Pre-training rows are not scored: any prompt will do.
+                let number = if pretraining { self.data.scored[0].prompt } else { picture.prompt };
+                let points = &self.data.prompts[number].points;
+                for place in 0..=CONTRASTS {
+                    let others = points.len().saturating_sub(1);
+                    let key = if place == 0 || others == 0 { points.first() } else { points.get(1 + (place - 1) % others) };
+                    micro.points.extend(key.map(|key| self.data.cache.demand(key)).transpose()?.unwrap_or_default());
+                }
+                micro.contrast.push(if points.len() > 1 { contrast } else { 0.0 });
             }
             self.weigh(pick, &mut micro);
         }
@@ -256,15 +312,21 @@ impl Source {
         Ok(micro)
     }
 
-    /// Appends x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε with x₀ drawn from the picture's posterior, and t and ε.
-    fn noised(&self, picture: &Picture, micro: &mut MicroBatch, random: &mut Random) -> Result<(), FinetuneError> {
+    /// Appends x_t = √ᾱ_t x₀ + √(1 − ᾱ_t) ε with x₀ drawn from the picture's posterior and t from the range, and t and ε.
+    fn noised(
+        &self,
+        picture: &Picture,
+        (from, to): (usize, usize),
+        micro: &mut MicroBatch,
+        random: &mut Random,
+    ) -> Result<(), FinetuneError> {
         let moments = self.data.cache.demand(&picture.latent)?;
         let cells = self.shape.cells();
         if moments.len() != 2 * cells {
             let fault = format!("a latent has {} moments instead of {}; remove DATA/cache", moments.len(), 2 * cells);
             return Err(FinetuneError::Settings { fault });
         }
-        let timestep = random.below(self.levels.len());
+        let timestep = from + random.below(to - from);
         let (signal, deviation) = self.levels[timestep];
         let (mean, log_variance) = moments.split_at(cells);
         let start: Vec<f32> = mean
@@ -281,6 +343,7 @@ impl Source {
             micro.noise.push(noise);
         }
         micro.timestep.push(timestep as f32);
+        micro.levels.push((signal, deviation));
         Ok(())
     }
 
@@ -331,6 +394,11 @@ impl Kind {
     }
 }
 
+/// Mean square of the difference of two rows.
+pub(super) fn apart(one: &[f32], other: &[f32]) -> f32 {
+    one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / one.len().max(1) as f32
+}
+
 /// Rows of a batch that are the model's own, and the pre-training set's.
 fn counts(settings: &Finetune, pretraining: bool) -> Result<(usize, usize), FinetuneError> {
     let rows = settings.batch();
@@ -351,10 +419,24 @@ fn counts(settings: &Finetune, pretraining: bool) -> Result<(usize, usize), Fine
 
 /// Mean reward of each prompt's pictures.
 fn prompt_means(data: &Data) -> HashMap<usize, f32> {
+    means(data.scored.iter().map(|picture| (picture.prompt, picture.reward)))
+}
+
+/// Takes each prompt's mean m away. Clipping leaves one: a prompt of mostly good pictures would pull towards plain denoising, which undoes guidance.
+fn centre(terms: &mut [Terms], data: &Data) {
+    let mixes = data.scored.iter().zip(terms.iter()).map(|(picture, terms)| (picture.prompt, terms.mix));
+    let means = means(mixes);
+    for (picture, terms) in data.scored.iter().zip(terms) {
+        terms.mix -= means[&picture.prompt];
+    }
+}
+
+/// Mean number of each prompt.
+fn means(numbers: impl Iterator<Item = (usize, f32)>) -> HashMap<usize, f32> {
     let mut sums: HashMap<usize, (f64, f64)> = HashMap::new();
-    for picture in &data.scored {
-        let (sum, count) = sums.entry(picture.prompt).or_default();
-        *sum += f64::from(picture.reward);
+    for (prompt, number) in numbers {
+        let (sum, count) = sums.entry(prompt).or_default();
+        *sum += f64::from(number);
         *count += 1.0;
     }
     sums.into_iter().map(|(prompt, (sum, count))| (prompt, (sum / count) as f32)).collect()

@@ -128,7 +128,24 @@ pub fn current_graph(
     lora: Option<Lora>,
     parameters: &[Parameter],
 ) -> Result<Model, BuildError> {
-    let mut model = forward_graph(unet, shape)?;
+    Ok(freed(forward_graph(unet, shape)?, lora, parameters))
+}
+
+/// The step's loss without a gradient, of the weights that are being trained: inputs and outputs as [`objective_graph`], and the weights.
+///
+/// # Errors
+/// If the UNet is not one.
+pub(super) fn loss_graph(
+    unet: &Model,
+    shape: &Shape,
+    lora: Option<Lora>,
+    parameters: &[Parameter],
+) -> Result<Model, BuildError> {
+    Ok(freed(objective_graph(unet, shape)?, lora, parameters))
+}
+
+/// Makes inputs of weights that are being trained.
+fn freed(mut model: Model, lora: Option<Lora>, parameters: &[Parameter]) -> Model {
     if let Some(lora) = lora {
         adapt(&mut model.graph, lora);
     }
@@ -137,7 +154,7 @@ pub fn current_graph(
         model.graph.inputs.retain(|input| &input.name != name);
         model.graph.inputs.push(ValueInfo::fixed(name.clone(), F32, shape));
     }
-    Ok(model)
+    model
 }
 
 fn builder(unet: &Model, name: &str) -> Builder {

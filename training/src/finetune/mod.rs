@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DATA/cache/                 latents, text embeddings and rewards, computed once (see `cache`)
-//! DATA/run/                   checkpoints, metrics.jsonl, curve.svg, looks.jsonl, sheets/, begun.json
+//! DATA/run/                   checkpoints, metrics.jsonl, curve.svg, looks.jsonl, sheets/, validation.jsonl, begun.json
 //! DATA/exports/               the tuned UNet for others: diffusers/, and after a LoRA run lora/
 //! OUT/                        the tuned pack, whole or not there
 //! ```
@@ -22,9 +22,12 @@ mod import;
 mod kto;
 mod look;
 mod objective;
+mod pull;
 mod record;
+mod rollout;
 mod settings;
 mod train;
+mod validation;
 mod watch;
 
 use std::path::PathBuf;
@@ -61,6 +64,8 @@ pub struct Tuned {
     pub exports: Vec<PathBuf>,
     /// Mean reward of the sample sheet's pictures before the first step and after the last; `None` where no sheet was asked for or there is no reward.
     pub rewards: Option<(f64, f64)>,
+    /// The last loss on prompts that were not learned from, less the parent's, and the parent's; `None` where none were kept back.
+    pub validation: Option<(f64, f64)>,
 }
 
 /// Fine-tunes, exports and verifies. Blocks; shows a bar, or lines where there is no terminal.
@@ -90,5 +95,6 @@ pub fn finetune(settings: &Finetune) -> Result<Tuned, FinetuneError> {
         events: data.events.map(|(range, _)| range),
         exports: exported.files,
         rewards: trained.rewards,
+        validation: trained.validation,
     })
 }

@@ -38,6 +38,14 @@ pub enum Objective {
         #[serde(default)]
         relative: bool,
     },
+    /// Towards what the reward's own gradient says, at what a prediction says the picture will be (ReFL): the target is ε_θ moved along ∂ log r / ∂ε, as far as
+    /// `reach` · (1 − r) times the root of the reference's error, less γ (ε_θ − ε_ref).
+    RewardGradient {
+        /// κ > 0, as a share of ‖ε_ref − ε‖; over γ, it is also how far predictions can come from the parent's.
+        reach: f32,
+        /// What telling the picture's prompt from its contrasts counts for beside log r; a change that every prompt's reward rises by then counts less.
+        contrast: f32,
+    },
     /// From the votes themselves, without a reward.
     Kto(Kto),
 }
@@ -84,13 +92,14 @@ impl Objective {
                 let score = if spread > 0.0 { ((reward - mean) / spread).clamp(-1.0, 1.0) } else { 0.0 };
                 Terms { mix: score / bound, ..DENOISE }
             }
+            Self::RewardGradient { .. } => DENOISE,
             Self::Kto(_) => Terms { weight: 0.0, ..DENOISE },
         }
     }
 
     /// Whether the reference's prediction is part of the target.
     pub(super) fn needs_reference(&self) -> bool {
-        matches!(self, Self::SignedTarget { .. } | Self::Kto(_))
+        matches!(self, Self::SignedTarget { .. } | Self::RewardGradient { .. } | Self::Kto(_))
     }
 }
 

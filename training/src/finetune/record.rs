@@ -10,7 +10,7 @@ use super::{Finetune, FinetuneError, data::Data};
 /// What a run was begun with, in its directory.
 const BEGUN: &str = "begun.json";
 /// What must not change between two legs. Rate, steps and rhythm may.
-const FIXED: [&str; 14] = [
+const FIXED: [&str; 16] = [
     "parent",
     "data_sha256",
     "objective",
@@ -21,7 +21,9 @@ const FIXED: [&str; 14] = [
     "anchor",
     "balance",
     "guidance",
+    "timesteps",
     "selection",
+    "validation_share",
     "rows",
     "micro_batches",
     "seed",
@@ -44,7 +46,9 @@ fn record(settings: &Finetune, pack: &Pack, data: &Data) -> Value {
         "anchor": settings.gamma(),
         "balance": settings.balance,
         "guidance": settings.guidance,
+        "timesteps": settings.timesteps,
         "selection": settings.selection,
+        "validation_share": settings.validation_share,
         "steps": settings.steps,
         "rows": settings.rows,
         "micro_batches": settings.micro_batches,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{FinetuneError, Objective};
 use crate::step::Selection;
 
-/// Which of the reward's two outputs is r.
+/// What r is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
@@ -16,6 +16,19 @@ pub enum Signal {
     Calibrated,
     /// What the head answered before calibration, as the paper uses it.
     Raw,
+    /// The calibrated probability, counted as one vote beside the picture's own: (p + Σ up) / (1 + Σ all), by the votes' weights.
+    Votes,
+}
+
+impl Signal {
+    /// r of a picture, of the reward's two outputs and the weights of its votes up and in all.
+    pub(super) fn of(self, calibrated: f32, raw: f32, (up, all): (f32, f32)) -> f32 {
+        match self {
+            Self::Calibrated => calibrated,
+            Self::Raw => raw,
+            Self::Votes => (calibrated + up) / (1.0 + all),
+        }
+    }
 }
 
 /// Settings of one fine-tuning. [`Finetune::new`] has the defaults; fields are public to be changed.
@@ -40,7 +53,7 @@ pub struct Finetune {
     pub name: Option<String>,
     /// The loss.
     pub objective: Objective,
-    /// Calibrated or raw rewards. Default: calibrated.
+    /// What r is made of. Default: the calibrated reward.
     pub signal: Signal,
     /// β, the weight of the pre-training rows' mean error. The paper does not publish its own. Default: 1.
     pub pretraining_weight: f32,
@@ -55,6 +68,9 @@ pub struct Finetune {
     pub balance: bool,
     /// s of guided training, for rounds after the first: the classifier-free-guided prediction is in the loss. Twice the work. `None`: the conditional one.
     pub guidance: Option<f32>,
+    /// Timesteps that the model's own rows are noised to, from the first to below the second; `None`: all of the pack's. What a picture shows is decided
+    /// where there is much noise. Default: all.
+    pub timesteps: Option<(usize, usize)>,
     /// All weights, attention only, or LoRA. Default: all.
     pub selection: Selection,
     /// Updates in all.
@@ -73,6 +89,13 @@ pub struct Finetune {
     pub average: Option<f32>,
     /// A run stops when its noise error, averaged, is this many times what it was at the start. Default: 2.
     pub divergence: f32,
+    /// Share of the prompts whose pictures and votes are not learned from: the loss on them says whether what is learned holds for others.
+    /// 0 validates nothing. Default: 0.1.
+    pub validation_share: f32,
+    /// Rows of a validation, the same each time. Default: 256.
+    pub validation_rows: usize,
+    /// Steps between validations. Default: 100.
+    pub validate_every: u64,
     /// Steps between checkpoints: what a kill can cost. Default: 50.
     pub checkpoint_every: u64,
     /// Steps between sample sheets; 0 draws none. Default: 100.
@@ -118,6 +141,7 @@ impl Finetune {
             anchor: None,
             balance: false,
             guidance: None,
+            timesteps: None,
             selection: Selection::All,
             steps: 500,
             rows: 8,
@@ -127,6 +151,9 @@ impl Finetune {
             weight_decay: 0.01,
             average: None,
             divergence: 2.0,
+            validation_share: 0.1,
+            validation_rows: 256,
+            validate_every: 100,
             checkpoint_every: 50,
             sheet_every: 100,
             sheet_prompts: Vec::new(),
@@ -164,8 +191,11 @@ impl Finetune {
         if self.steps == 0 || self.rows == 0 || self.micro_batches == 0 || self.checkpoint_every == 0 {
             return refuse("steps, rows, micro-batches and checkpoint-every must be 1 or more");
         }
-        if !share(self.pretraining_share) || !share(self.prompt_drop) {
-            return refuse("pretraining-share and prompt-drop must be at least 0 and below 1");
+        if self.validation_rows == 0 || self.validate_every == 0 {
+            return refuse("validation-rows and validate-every must be 1 or more; --validation-share 0 validates nothing");
+        }
+        if !share(self.pretraining_share) || !share(self.prompt_drop) || !share(self.validation_share) {
+            return refuse("pretraining-share, prompt-drop and validation-share must be at least 0 and below 1");
         }
         if !weight(self.pretraining_weight) || !weight(self.gamma()) || !weight(self.rate) {
             return refuse("beta, anchor and rate must be finite and not negative");
@@ -176,12 +206,18 @@ impl Finetune {
         if self.guidance.is_some_and(|scale| !(scale.is_finite() && scale > 0.0)) {
             return refuse("guidance must be above 0");
         }
+        if self.timesteps.is_some_and(|(from, to)| from >= to) {
+            return refuse("timesteps must be from a smaller to a larger number");
+        }
         if !(self.divergence.is_finite() && self.divergence > 1.0) {
             return refuse("divergence must be above 1");
         }
         match self.objective {
             Objective::SignedTarget { bound, .. } if !(bound.is_finite() && bound > 0.0) => {
                 refuse("the signed target's bound must be above 0")
+            }
+            Objective::RewardGradient { reach, .. } if !(reach.is_finite() && reach > 0.0) => {
+                refuse("the reward gradient's reach must be above 0")
             }
             Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),
             Objective::Kto(_) if !self.unlabelled.is_empty() => {
@@ -192,5 +228,18 @@ impl Finetune {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reward_is_one_vote_beside_the_pictures_own() {
+        assert_eq!(Signal::Calibrated.of(0.4, 0.6, (1.0, 1.0)), 0.4);
+        assert_eq!(Signal::Raw.of(0.4, 0.6, (1.0, 1.0)), 0.6);
+        assert_eq!(Signal::Votes.of(0.4, 0.6, (0.0, 0.0)), 0.4);
+        assert_eq!(Signal::Votes.of(0.5, 0.6, (2.0, 3.0)), 0.625);
     }
 }

@@ -18,6 +18,9 @@ use super::{
     graph::{ANCHOR_ERROR, Shape, objective_graph},
     kto::{self, Window},
     look::Looks,
+    pull::Pull,
+    rollout::Rollout,
+    validation::{Judge, Validation},
     watch::{REFERENCE_ERROR, Watch},
 };
 use crate::{
@@ -25,13 +28,15 @@ use crate::{
     pretrain::feed::Feed,
     progress::{Run, RunSettings},
     report::Line,
-    step::{Selection, StepError, StepReport, TrainGraph, Trainer, TrainerSettings, Which},
+    step::{Lora, Selection, StepError, StepReport, TrainGraph, Trainer, TrainerSettings, Which},
 };
 
 /// The last rate, as a share of the highest.
 const FLOOR: f32 = 0.1;
 /// Weights in bytes up to which micro-batches run side by side, as the engine's lanes do.
 const SMALL_WEIGHTS: u64 = 64 << 20;
+/// Mean reward of what a batch's predictions say the pictures will be, in `metrics.jsonl`.
+const REWARD: &str = "reward";
 /// Effective rows of a batch in `metrics.jsonl`.
 const EFFECTIVE: &str = "effective_rows";
 
@@ -39,6 +44,7 @@ const EFFECTIVE: &str = "effective_rows";
 pub(super) struct Trained {
     pub(super) trainer: Trainer,
     pub(super) rewards: Option<(f64, f64)>,
+    pub(super) validation: Option<(f64, f64)>,
 }
 
 /// The weights that leave a run.
@@ -57,20 +63,30 @@ pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Tra
     let directory = directory(settings);
     let unet = unet(settings, pack)?;
     let shape = shape(settings, pack, data)?;
-    let source = source(settings, pack, data, shape)?;
-    tracing::info!("{}", source.summary());
-    let mut trainer = trainer(settings, pack, unet, &shape)?;
-    let mut bench = Bench::open(settings, unet, &shape, &trainer)?;
+    let (learned, kept) = data.divide(settings);
+    let learning = source(settings, pack, &learned, shape)?;
+    tracing::info!("{}", learning.summary());
+    let mut trainer = trainer(settings, pack, unet, &shape, kept.is_some())?;
+    let mut bench = Bench::open(settings, pack, unet, &shape, &trainer)?;
     let mut run = Run::open(run_settings(settings), &mut trainer)?;
     let lines = kto::lines(&directory)?;
     bench.resume(settings, &lines);
     if !run.is_done(&trainer) {
-        bench.admit(settings, source.clone(), &mut trainer)?;
+        bench.admit(settings, learning.clone(), &mut trainer)?;
     }
+    let mut validation = match kept.map(|kept| source(settings, pack, &kept, shape)) {
+        Some(Ok(source)) => Some(bench.validation(settings, pack, unet, &shape, source, &trainer)?),
+        // Too little to go by: the run itself has enough.
+        None | Some(Err(FinetuneError::Few { .. })) => None,
+        Some(Err(error)) => return Err(error),
+    };
     let mut watch = Watch::of(settings.divergence, &lines);
     let mut looks = Looks::open(settings, pack, unet, data, &directory, trainer.steps())?;
     looks.look(&trainer)?;
-    let feed = feed(source, trainer.steps());
+    if let Some(validation) = &mut validation {
+        validation.see(&trainer)?;
+    }
+    let feed = feed(learning, trainer.steps());
     while !run.is_done(&trainer) {
         if settings.leg.is_some_and(|leg| began.elapsed() >= leg) {
             run.finish(&trainer)?;
@@ -91,9 +107,13 @@ pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Tra
         }
         run.record(&trainer, &report)?;
         looks.look(&trainer)?;
+        if let Some(validation) = &mut validation {
+            validation.see(&trainer)?;
+        }
     }
     run.finish(&trainer)?;
-    Ok(Trained { rewards: looks.rewards(), trainer })
+    let validation = validation.and_then(|validation| validation.found());
+    Ok(Trained { rewards: looks.rewards(), validation, trainer })
 }
 
 /// A step's figures as the metrics have them.
@@ -163,14 +183,21 @@ fn source(settings: &Finetune, pack: &Pack, data: &Data, shape: Shape) -> Result
     Source::new(settings, data.clone(), shape, &process.alphas, (pack.scaling_factor(), pack.shift_factor()))
 }
 
-fn trainer(settings: &Finetune, pack: &Pack, unet: &Model, shape: &Shape) -> Result<Trainer, FinetuneError> {
+fn trainer(
+    settings: &Finetune,
+    pack: &Pack,
+    unet: &Model,
+    shape: &Shape,
+    validates: bool,
+) -> Result<Trainer, FinetuneError> {
     let graph = TrainGraph::build(objective_graph(unet, shape)?, &settings.selection, &Default::default())?;
     let threads = threads(settings);
     let small = estimate::weights(unet) <= SMALL_WEIGHTS;
     let lanes = if small { threads.min(settings.micro_batches) } else { 1 };
     let sheets =
         if settings.sheet_every > 0 { pack.components().map(|(_, model)| estimate::weights(model)).sum() } else { 0 };
-    let forwards = usize::from(wants_reference(settings) && !shares(settings)) + usize::from(kto(settings).is_some());
+    let references = usize::from(wants_reference(settings) && !shares(settings));
+    let forwards = references + usize::from(kto(settings).is_some()) + usize::from(validates);
     Memory::of(settings, &graph, lanes, forwards, sheets).admit(settings)?;
     let trainer = TrainerSettings {
         optimiser: AdamWSettings {
@@ -217,6 +244,13 @@ fn kto(settings: &Finetune) -> Option<super::Kto> {
     }
 }
 
+fn lora(settings: &Finetune) -> Option<Lora> {
+    match settings.selection {
+        Selection::Lora(lora) => Some(lora),
+        _ => None,
+    }
+}
+
 /// Whether the session of the weights of the moment answers for the reference as well: with LoRA's adapters off it is the parent.
 fn shares(settings: &Finetune) -> bool {
     kto(settings).is_some() && matches!(settings.selection, Selection::Lora(_))
@@ -226,21 +260,29 @@ fn shares(settings: &Finetune) -> bool {
 struct Bench {
     reference: Option<Forward>,
     current: Option<Forward>,
+    pull: Option<(f32, Pull)>,
     window: Option<Window>,
     balance: bool,
 }
 
 impl Bench {
-    fn open(settings: &Finetune, unet: &Model, shape: &Shape, trainer: &Trainer) -> Result<Self, FinetuneError> {
+    fn open(
+        settings: &Finetune,
+        pack: &Pack,
+        unet: &Model,
+        shape: &Shape,
+        trainer: &Trainer,
+    ) -> Result<Self, FinetuneError> {
         let sessions = sessions(threads(settings));
-        let lora = match settings.selection {
-            Selection::Lora(lora) => Some(lora),
-            _ => None,
-        };
         let alone = wants_reference(settings) && !shares(settings);
         let reference = alone.then(|| Forward::reference(unet, shape, &sessions)).transpose()?;
-        let current = kto(settings).map(|_| Forward::current(unet, shape, lora, trainer.parameters(), &sessions));
-        Ok(Self { reference, current: current.transpose()?, window: None, balance: settings.balance })
+        let pull = match settings.objective {
+            Objective::RewardGradient { reach, .. } => Some((reach, Pull::open(settings, pack, shape, &sessions)?)),
+            _ => None,
+        };
+        let moving = kto(settings).is_some() || pull.is_some();
+        let current = moving.then(|| Forward::current(unet, shape, lora(settings), trainer.parameters(), &sessions));
+        Ok(Self { reference, current: current.transpose()?, pull, window: None, balance: settings.balance })
     }
 
     fn resume(&mut self, settings: &Finetune, lines: &[Line]) {
@@ -249,30 +291,74 @@ impl Bench {
 
     fn prepare(&mut self, batch: &mut GlobalBatch, trainer: &Trainer) -> Result<Vec<(String, f32)>, FinetuneError> {
         let mut facts = vec![(EFFECTIVE.to_owned(), batch.effective as f32)];
-        let reference = match (&mut self.reference, &mut self.current) {
-            (Some(reference), _) => Some(reference),
-            (None, Some(current)) => {
-                current.switch_off(trainer.adapters());
-                Some(current)
-            }
-            (None, None) => None,
-        };
-        if let Some(reference) = reference {
-            for micro in &mut batch.micros {
-                let predicted = reference.predict(micro)?.to_vec();
-                micro.reference = predicted;
-            }
-            if self.balance {
-                batch.balance();
-            }
+        if self.refer(batch, trainer)? {
             facts.push((REFERENCE_ERROR.to_owned(), batch.reference_error()));
         }
         if let (Some(current), Some(window)) = (&mut self.current, &mut self.window) {
-            current.follow(trainer);
+            current.follow(trainer, Which::Current);
             let found = window.apply(batch, current)?;
             facts.extend(found.map(|(name, value)| (name.to_owned(), value)));
         }
+        if let (Some(current), Some((reach, pull))) = (&mut self.current, &mut self.pull) {
+            current.follow(trainer, Which::Current);
+            let (mut sums, mut own) = ([0.0_f32; 2], 0);
+            for micro in &mut batch.micros {
+                let predicted = current.predict(micro)?;
+                let (rewards, gradients) = pull.at(micro, predicted)?;
+                sums[0] += rewards.iter().zip(&micro.own).filter(|(_, own)| **own).map(|(reward, _)| reward).sum::<f32>();
+                own += micro.own.iter().filter(|own| **own).count();
+                sums[1] += micro.pull(*reach, predicted, rewards, gradients);
+            }
+            let names = [REWARD, ANCHOR_ERROR];
+            facts.extend(names.iter().zip(sums).map(|(name, sum)| ((*name).to_owned(), sum / own.max(1) as f32)));
+        }
         Ok(facts)
+    }
+
+    /// Fills in the reference's predictions, where there is a reference.
+    fn refer(&mut self, batch: &mut GlobalBatch, trainer: &Trainer) -> Result<bool, FinetuneError> {
+        let reference = match (&mut self.reference, &mut self.current) {
+            (Some(reference), _) => reference,
+            (None, Some(current)) => {
+                current.switch_off(trainer.adapters());
+                current
+            }
+            (None, None) => return Ok(false),
+        };
+        for micro in &mut batch.micros {
+            let predicted = reference.predict(micro)?.to_vec();
+            micro.reference = predicted;
+        }
+        if self.balance {
+            batch.balance();
+        }
+        Ok(true)
+    }
+
+    /// Rows of prompts that are not learned from, and a session of their loss.
+    fn validation(
+        &mut self,
+        settings: &Finetune,
+        pack: &Pack,
+        unet: &Model,
+        shape: &Shape,
+        mut source: Source,
+        trainer: &Trainer,
+    ) -> Result<Validation, FinetuneError> {
+        let count = settings.validation_rows.div_ceil(settings.batch()) as u64;
+        let mut batches = (0..count).map(|number| source.batch(number)).collect::<Result<Vec<_>, _>>()?;
+        for batch in &mut batches {
+            self.refer(batch, trainer)?;
+        }
+        let (parameters, sessions) = (trainer.parameters(), sessions(threads(settings)));
+        let judge = if self.pull.is_some() {
+            let rollout = Rollout::new(&SchedulerConfig::from_json(pack.scheduler())?, settings.seed)?;
+            let pull = Pull::open(settings, pack, shape, &sessions)?;
+            Judge::Reward(Forward::current(unet, shape, lora(settings), parameters, &sessions)?, rollout, pull)
+        } else {
+            Judge::Loss(Forward::loss(unet, shape, lora(settings), parameters, &sessions)?)
+        };
+        Validation::open(settings, judge, batches, &directory(settings), trainer.steps())
     }
 
     /// Without a reference the distance from it is no figure.

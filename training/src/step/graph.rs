@@ -78,6 +78,19 @@ impl TrainGraph {
     }
 }
 
+/// Appends ∂`loss`/∂v for inputs or values v; answers the model and the outputs' names.
+///
+/// # Errors
+/// As [`TrainGraph::build`].
+pub(crate) fn differentiate(model: Model, values: &[String]) -> Result<(Model, IndexMap<String, String>), StepError> {
+    let mut model = specialise(&model, &BTreeMap::new())?;
+    require_loss(&model.graph, is_scalar)?;
+    let stops = stops(&model.graph);
+    let gradients = autodiff::backward_stopping(&mut model.graph, LOSS, values, &stops)?;
+    declare_domains(&mut model);
+    Ok((model, gradients))
+}
+
 /// Selected weights that the loss depends on, in file order.
 fn trainable(graph: &Graph, selection: &Selection, adapters: &[Adapter]) -> Result<Vec<String>, StepError> {
     let reached = ancestors(graph, LOSS);

@@ -13,6 +13,7 @@ mod snapshot;
 mod trainer;
 
 pub use error::StepError;
+pub(crate) use graph::differentiate;
 pub use graph::{LOSS, Parameter, TrainGraph};
 pub use lora::{Adapter, adapt};
 pub use resident::ResidentTrainer;

@@ -55,7 +55,8 @@ impl Trainer {
         put(&self.weights(which), &self.adapters, model, prefix)
     }
 
-    fn values(&self, index: usize, which: Which) -> &[f32] {
+    /// A trained weight's numbers, by its place among [`Trainer::parameters`].
+    pub(crate) fn values(&self, index: usize, which: Which) -> &[f32] {
         let average = &self.moments[index].average;
         if which == Which::Average && !average.is_empty() {
             return average;

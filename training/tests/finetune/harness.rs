@@ -93,6 +93,7 @@ pub(crate) fn settings(folder: &Path, name: &str) -> Finetune {
         warmup: 1,
         sheet_every: 0,
         checkpoint_every: 2,
+        validation_share: 0.0,
         threads: 1,
         show: false,
         ..Finetune::new(bundled(), folder.join(name), folder.join(format!("{name}-pack")))

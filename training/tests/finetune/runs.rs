@@ -29,6 +29,9 @@ fn everything(folder: &Path, name: &str) -> Finetune {
         anchor: Some(0.5),
         average: Some(0.5),
         selection: Selection::AttentionOnly,
+        validation_share: 0.4,
+        validation_rows: 6,
+        validate_every: 3,
         micro_batches: 3,
         steps: 7,
         ..settings(folder, name)
@@ -213,6 +216,47 @@ fn it_learns_what_it_is_shown() {
         assert!(run.data.join("run").join(file).is_file(), "{file}");
     }
     assert!(done.rewards.is_some());
+}
+
+/// The losses of a run on prompts that it did not learn from, by step.
+fn validated(settings: &Finetune) -> Vec<(u64, f64)> {
+    let text = fs::read_to_string(settings.data.join("run/validation.jsonl")).expect("validations");
+    let line = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        (line["step"].as_u64().expect("a step"), line["loss"].as_f64().expect("a loss"))
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_reward_gradient_raises_the_reward_of_pictures_of_other_prompts() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Finetune {
+        unlabelled: vec![captioned(folder.path(), 24, |_| {})],
+        objective: Objective::RewardGradient { reach: 0.5, contrast: 1.0 },
+        guidance: Some(3.0),
+        timesteps: Some((100, 700)),
+        anchor: Some(0.1),
+        balance: true,
+        rows: 4,
+        steps: 24,
+        rate: 2e-4,
+        validation_share: 0.4,
+        validation_rows: 16,
+        validate_every: 12,
+        ..settings(folder.path(), "reward")
+    };
+    let done = tuned(&run);
+    let seen = validated(&run);
+    println!("−ln r of pictures of other prompts: {seen:?}, {:.2} s a step", done.seconds / done.steps as f64);
+    assert_eq!(seen.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [0, 12, 24]);
+    assert!(seen[2].1 < seen[0].1 - 0.02, "{seen:?}");
+    assert_eq!(done.validation, Some((seen[2].1 - seen[0].1, seen[0].1)));
+    assert!(run.data.join("run/validation.svg").is_file());
+    assert!(column(&run, "anchor_error")[23] > 0.0 && column(&run, "reward").iter().all(|r| (0.0..=1.0).contains(r)));
+    let more = Finetune { validation_share: 0.2, out: folder.path().join("other"), ..run };
+    let error = finetune(&more).expect_err("other prompts").to_string();
+    assert!(error.contains("validation_share"), "{error}");
 }
 
 #[test]

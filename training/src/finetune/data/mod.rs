@@ -13,7 +13,7 @@ use super::{
     Finetune, FinetuneError, Objective,
     cache::{Cache, Key},
 };
-use crate::checkpoint::hex;
+use crate::{checkpoint::hex, random::Random};
 
 pub(crate) use encode::{Encoders, fitted};
 pub(super) use score::Scorer;
@@ -47,6 +47,8 @@ pub(super) struct Vote {
 pub(super) struct Prompt {
     pub(super) text: String,
     pub(super) embedding: Key,
+    /// Points of CLIP in the cache of itself and of its contrasts, where they are wanted.
+    pub(super) points: Vec<Key>,
 }
 
 /// Everything, by number.
@@ -90,6 +92,44 @@ impl Data {
         data.sha256 = data.digest();
         data.require(settings)?;
         Ok(data)
+    }
+
+    /// What is learned from, and what is kept back to validate on: a share of the prompts, drawn by the seed, with all their pictures and votes.
+    /// `None` where too little would be left on either side.
+    pub(super) fn divide(&self, settings: &Finetune) -> (Self, Option<Self>) {
+        let share = f64::from(settings.validation_share);
+        let kept = |prompt: &Prompt| {
+            Random::stream(settings.seed, &format!("validation {}", prompt.text)).unit() < share
+        };
+        let kept: Vec<bool> = self.prompts.iter().map(kept).collect();
+        let (learned, validated) = (self.only(|prompt| !kept[prompt]), self.only(|prompt| kept[prompt]));
+        if learned.require(settings).is_ok() && validated.require(settings).is_ok() {
+            return (learned, Some(Self { pretraining: Vec::new(), ..validated }));
+        }
+        (self.clone(), None)
+    }
+
+    /// Scored pictures of some prompts, and their votes.
+    fn only(&self, wanted: impl Fn(usize) -> bool) -> Self {
+        let mut places = vec![None; self.scored.len()];
+        let mut scored = Vec::new();
+        for (place, picture) in places.iter_mut().zip(&self.scored).filter(|(_, picture)| wanted(picture.prompt)) {
+            *place = Some(scored.len());
+            scored.push(picture.clone());
+        }
+        let moved = |vote: &Vote| Some(Vote { picture: places[vote.picture]?, ..*vote });
+        Self { scored, votes: self.votes.iter().filter_map(moved).collect(), ..self.clone() }
+    }
+
+    /// Weights of each picture's votes: up, and in all.
+    fn votes_by_picture(&self) -> Vec<(f32, f32)> {
+        let mut sums = vec![(0.0, 0.0); self.scored.len()];
+        for vote in &self.votes {
+            let (up, all) = &mut sums[vote.picture];
+            *up += if vote.good { vote.weight } else { 0.0 };
+            *all += vote.weight;
+        }
+        sums
     }
 
     fn digest(&self) -> String {
@@ -165,7 +205,7 @@ impl Gatherer {
         }
         let embedding = self.encoders.prompt(text)?;
         let number = self.data.prompts.len();
-        self.data.prompts.push(Prompt { text: text.to_owned(), embedding });
+        self.data.prompts.push(Prompt { text: text.to_owned(), embedding, points: Vec::new() });
         self.numbers.insert(text.to_owned(), number);
         Ok(number)
     }

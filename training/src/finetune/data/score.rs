@@ -7,7 +7,7 @@ use plaudit::{
 };
 
 use super::Data;
-use crate::finetune::{Finetune, FinetuneError, Signal, cache::Key};
+use crate::finetune::{Finetune, FinetuneError, Objective, cache::Key, pull::CONTRASTS};
 
 /// Rows of one call of the head.
 const CALL: usize = 1024;
@@ -43,6 +43,19 @@ impl Scorer {
         self.head.version()
     }
 
+    /// Adds the points of scored prompts' contrasts.
+    fn contrast(&mut self, data: &mut Data) -> Result<(), FinetuneError> {
+        let cache = data.cache.clone();
+        for prompt in data.prompts.iter_mut().filter(|prompt| !prompt.points.is_empty()) {
+            for contrast in plaudit::contrast::contrasts(&prompt.text, CONTRASTS) {
+                let key = Key::new("clip text", &self.text_hash, &contrast.prompt);
+                cache.get_or(&key, || Ok(self.clip.text_embeddings(&[&contrast.prompt])?.concat()))?;
+                prompt.points.push(key);
+            }
+        }
+        Ok(())
+    }
+
     /// Mean calibrated reward of pictures of one prompt.
     pub(crate) fn mean(&mut self, prompt: &str, pictures: &[image::RgbImage]) -> Result<f64, FinetuneError> {
         let text = self.clip.text_embeddings(&[prompt])?.concat();
@@ -61,6 +74,7 @@ pub(super) fn score(settings: &Finetune, pack: &Pack, data: &mut Data) -> Result
                 .into(),
     };
     let mut scorer = Scorer::open(settings, pack)?.ok_or_else(absent)?;
+    let votes = data.votes_by_picture();
     let mut texts = vec![None; data.prompts.len()];
     for start in (0..data.scored.len()).step_by(CALL) {
         let end = (start + CALL).min(data.scored.len());
@@ -72,6 +86,7 @@ pub(super) fn score(settings: &Finetune, pack: &Pack, data: &mut Data) -> Result
                 let key = Key::new("clip text", &scorer.text_hash, prompt);
                 let clip = &mut scorer.clip;
                 *text = Some(data.cache.get_or(&key, || Ok(clip.text_embeddings(&[prompt])?.concat()))?);
+                data.prompts[picture.prompt].points.push(key);
             }
             points.push(picture.point.as_ref().map(|key| data.cache.demand(key)).transpose()?.unwrap_or_default());
         }
@@ -80,12 +95,12 @@ pub(super) fn score(settings: &Finetune, pack: &Pack, data: &mut Data) -> Result
             (point.as_slice(), text)
         });
         let rewards = scorer.head.run(pairs)?;
-        for (picture, row) in data.scored[start..end].iter_mut().zip(rewards) {
-            picture.reward = match settings.signal {
-                Signal::Calibrated => row.reward,
-                Signal::Raw => row.raw,
-            };
+        for ((picture, row), votes) in data.scored[start..end].iter_mut().zip(rewards).zip(&votes[start..end]) {
+            picture.reward = settings.signal.of(row.reward, row.raw, *votes);
         }
+    }
+    if let Objective::RewardGradient { .. } = settings.objective {
+        scorer.contrast(data)?;
     }
     tracing::info!("scored {} pictures by {}", data.scored.len(), scorer.version());
     data.reward = Some(scorer.version().to_owned());
