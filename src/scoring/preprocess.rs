@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     ScoringError,
-    resample::{Filter, resize},
+    resample::{Filter, matrix, resize},
 };
 
 /// Red, green, blue.
@@ -113,9 +113,21 @@ impl Preprocessor {
         (self.mean, self.deviation)
     }
 
+    /// What resizing and cropping make of a picture of `width` × `height` pixels, without the rounding to bytes: matrices R `[crop height, height]` and C
+    /// `[crop width, width]` with R · plane · Cᵀ for each colour. `None` where the crop reaches beyond the picture.
+    pub fn resizing(&self, width: usize, height: usize) -> Option<(Vec<f32>, Vec<f32>)> {
+        let resized = self.resized((width, height));
+        let (columns, rows) = (Kept::of(resized.0, self.crop.0), Kept::of(resized.1, self.crop.1));
+        let whole = columns.from.len() == self.crop.0 && rows.from.len() == self.crop.1;
+        whole.then(|| {
+            let rows = matrix(self.filter, height, resized.1, rows.from);
+            (rows, matrix(self.filter, width, resized.0, columns.from))
+        })
+    }
+
     /// Prepares a picture.
     pub fn prepare(&self, image: &RgbImage) -> Pixels {
-        let resized = self.resized(image);
+        let resized = self.resized((image.width() as usize, image.height() as usize));
         let (columns, rows) = (Kept::of(resized.0, self.crop.0), Kept::of(resized.1, self.crop.1));
         let kept = (columns.from.clone(), rows.from.clone());
         let bytes = match resized.0 == 0 || resized.1 == 0 {
@@ -138,8 +150,7 @@ impl Preprocessor {
     }
 
     /// Width and height before the crop.
-    fn resized(&self, image: &RgbImage) -> (usize, usize) {
-        let (width, height) = (image.width() as usize, image.height() as usize);
+    fn resized(&self, (width, height): (usize, usize)) -> (usize, usize) {
         match self.size {
             Size::Kept => (width, height),
             Size::Exact(width, height) => (width, height),
@@ -208,6 +219,28 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn resizing_is_what_preparing_does_before_it_rounds() {
+        let config =
+            json!({"size": {"shortest_edge": 20}, "crop_size": 16, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]});
+        let preprocessor = Preprocessor::from_json(&config).unwrap();
+        let picture = RgbImage::from_fn(48, 40, |x, y| image::Rgb([(5 * x) as u8, (6 * y) as u8, (x * y % 251) as u8]));
+        let prepared = preprocessor.prepare(&picture);
+        let (rows, columns) = preprocessor.resizing(48, 40).unwrap();
+        for (place, &found) in prepared.values().iter().enumerate() {
+            let (colour, y, x) = (place / 256, place / 16 % 16, place % 16);
+            let pixel = |j: usize, i: usize| f32::from(picture.get_pixel(i as u32, j as u32)[colour]) / 255.0;
+            let value: f32 = (0..40)
+                .flat_map(|j| (0..48).map(move |i| (j, i)))
+                .map(|(j, i)| rows[y * 40 + j] * columns[x * 48 + i] * pixel(j, i))
+                .sum();
+            assert!((value.clamp(0.0, 1.0) - found).abs() < 2.0 / 255.0, "{value} and {found} at {place}");
+        }
+        assert_eq!(preprocessor.resizing(10, 10).map(|(rows, _)| rows.len()), Some(160));
+        let padded = Preprocessor::from_json(&json!({"size": {"shortest_edge": 8}, "crop_size": 16})).unwrap();
+        assert_eq!(padded.resizing(10, 10), None);
+    }
 
     #[test]
     fn what_is_not_done_here_is_refused_by_name() {

@@ -94,6 +94,18 @@ fn taps(filter: Filter, from: usize, to: usize, wanted: Range<usize>) -> Vec<Tap
     wanted.map(one).collect()
 }
 
+/// The same as a matrix `[wanted, from]`, for those who need the map itself and not its bytes.
+pub(super) fn matrix(filter: Filter, from: usize, to: usize, wanted: Range<usize>) -> Vec<f32> {
+    let row = |taps: Taps| {
+        let mut row = vec![0.0; from];
+        for (place, weight) in row[taps.first..].iter_mut().zip(taps.weights) {
+            *place = weight as f32 / (1_u32 << PRECISION) as f32;
+        }
+        row
+    };
+    taps(filter, from, to, wanted).into_iter().flat_map(row).collect()
+}
+
 fn byte(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, i32::from(u8::MAX)) as u8
 }

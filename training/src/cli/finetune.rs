@@ -60,27 +60,28 @@ pub(crate) struct FinetuneArguments {
     /// How often a pre-training picture's prompt is left out.
     #[arg(long, default_value_t = 0.1, value_parser = share)]
     prompt_drop: f32,
-    /// Weight of the distance from the parent's predictions; by default 0 with pre-training pictures and 1 without.
+    /// Weight of the distance from the parent's predictions; by default 0.1 for the reward
+    /// gradient, else 0 with pre-training pictures and 1 without.
     #[arg(long)]
     anchor: Option<f32>,
-    /// Let timesteps count alike: each row by the inverse root of the parent's error, which is large where there is little noise. Needs the
+    /// Let timesteps count alike, as the reward gradient always does: each row by the inverse root of the parent's error, which is large where there is little noise. Needs the
     /// parent's predictions. KTO's own term stays as it is.
     #[arg(long)]
     balance: bool,
-    /// Guidance scale inside the loss, for rounds after the first; twice the work.
+    /// Guidance scale inside the loss, for rounds after the first; twice the work [default: none; for the reward gradient the pack's]
     #[arg(long)]
     guidance: Option<f32>,
     /// Timesteps that the model's own pictures are noised to, of the pack's 0 to 999: `400..1000` leaves out those at which no layout is
-    /// decided any more [default: all]
+    /// decided any more [default: all; for the reward gradient 100..700]
     #[arg(long, value_name = "FROM..TO", value_parser = range)]
     timesteps: Option<(usize, usize)>,
     /// The signed and the relative target's bound b: larger moves less [default: 1]
     #[arg(long)]
     bound: Option<f32>,
-    /// The reward gradient's reach, as a share of the parent's error [default: 0.3]
+    /// The reward gradient's reach, as a share of the parent's error [default: 0.5]
     #[arg(long)]
     reach: Option<f32>,
-    /// What telling a picture's prompt from its contrasts counts for in the reward gradient [default: 0]
+    /// What telling a picture's prompt from its contrasts counts for in the reward gradient [default: 1]
     #[arg(long)]
     contrast: Option<f32>,
     /// KTO's β [default: 5000]. Errors are means over a latent's numbers.
@@ -107,25 +108,25 @@ pub(crate) struct FinetuneArguments {
     /// Strength of LoRA, which is divided by the rank; by default the rank itself.
     #[arg(long)]
     lora_alpha: Option<f32>,
-    /// Updates in all.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
-    steps: u64,
+    /// Updates in all [default: 500; for the reward gradient 200]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
     /// Rows of one run of the graph.
     #[arg(long, default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     rows: usize,
     /// Runs of the graph for one update.
     #[arg(long, default_value_t = 2, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     micro_batches: usize,
-    /// Highest learning rate.
-    #[arg(long, default_value_t = 1e-5)]
-    rate: f32,
+    /// Highest learning rate [default: 1e-5; for the reward gradient 5e-5]
+    #[arg(long)]
+    rate: Option<f32>,
     /// Steps of warm-up.
     #[arg(long, default_value_t = 20)]
     warmup: u64,
     /// AdamW's weight decay.
     #[arg(long, default_value_t = 0.01)]
     weight_decay: f32,
-    /// Decay of an average of the weights, which is then what is exported.
+    /// Decay of an average of the weights, which is then what is exported [default: none; for the reward gradient 0.95]
     #[arg(long)]
     average: Option<f32>,
     /// The run stops where its noise error, averaged over 25 steps, is this many times what it was at the start.
@@ -217,29 +218,29 @@ impl FinetuneArguments {
     }
 
     fn settings(&self) -> Finetune {
+        let usual = Finetune::new(&self.pack, &self.data, &self.out).with_objective(self.objective());
         Finetune {
             labelled: self.dataset.clone(),
             unlabelled: self.unlabelled.clone(),
             pretraining: self.pretraining.clone(),
             reward: self.reward.clone(),
             name: self.name.clone(),
-            objective: self.objective(),
             signal: self.signal,
             pretraining_weight: self.beta,
             pretraining_share: self.pretraining_share,
             prompt_drop: self.prompt_drop,
-            anchor: self.anchor,
-            balance: self.balance,
+            anchor: self.anchor.or(usual.anchor),
+            balance: self.balance || usual.balance,
             guidance: self.guidance,
-            timesteps: self.timesteps,
+            timesteps: self.timesteps.or(usual.timesteps),
             selection: self.selection(),
-            steps: self.steps,
+            steps: self.steps.unwrap_or(usual.steps),
             rows: self.rows,
             micro_batches: self.micro_batches,
-            rate: self.rate,
+            rate: self.rate.unwrap_or(usual.rate),
             warmup: self.warmup,
             weight_decay: self.weight_decay,
-            average: self.average,
+            average: self.average.or(usual.average),
             divergence: self.divergence,
             validation_share: self.validation_share,
             validation_rows: self.validation_rows,
@@ -253,7 +254,7 @@ impl FinetuneArguments {
             force: self.force,
             seed: self.seed,
             threads: self.threads,
-            ..Finetune::new(&self.pack, &self.data, &self.out)
+            ..usual
         }
     }
 
@@ -289,7 +290,9 @@ impl FinetuneArguments {
             Choice::Centred => Objective::Centred,
             Choice::SignedTarget => Objective::SignedTarget { bound, relative: false },
             Choice::RelativeTarget => Objective::SignedTarget { bound, relative: true },
-            Choice::RewardGradient => Objective::RewardGradient { reach: self.reach.unwrap_or(0.3), contrast: self.contrast.unwrap_or(0.0) },
+            Choice::RewardGradient => {
+                Objective::RewardGradient { reach: self.reach.unwrap_or(0.5), contrast: self.contrast.unwrap_or(1.0) }
+            }
             Choice::Kto => Objective::Kto(Kto {
                 sharpness: self.kto_beta.unwrap_or(kto.sharpness),
                 liked: self.kto_liked.unwrap_or(kto.liked),
@@ -317,9 +320,16 @@ fn said(settings: &Finetune, tuned: &Tuned) -> String {
     let rewards = tuned.rewards.map_or_else(String::new, |(first, last)| {
         format!("Mean reward on the sheet's prompts: {first:.3} before, {last:.3} after.\n")
     });
+    let validation = tuned.validation.map_or_else(String::new, |(change, parent)| {
+        let better = if change < 0.0 { "it holds for them too" } else { "it does not hold for them" };
+        format!(
+            "Loss on prompts that were not learned from: {:.5}, and {parent:.5} before: {better}.\n",
+            parent + change
+        )
+    });
     let exports = tuned.exports.iter().map(|path| format!("  {}\n", path.display()));
     format!(
-        "{steps} steps in {minutes:.1} minutes. {rewards}\
+        "{steps} steps in {minutes:.1} minutes. {rewards}{validation}\
          The tuned pack is {pack}; curves and sheets are in {data}/run; for other programs:\n{exports}\
          Next, compare it with its parent, and publish it if it passes:\n  \
          plaudit-train gate generator --champion {parent} --candidate {pack}\n  \

@@ -91,13 +91,13 @@ pub(crate) struct Simulate {
     /// Steps of the reward at most
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..))]
     reward_steps: u64,
-    /// Updates of the generator in a round
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
-    tune_steps: u64,
-    /// Highest learning rate of the generator
-    #[arg(long, default_value_t = 1e-5)]
-    tune_rate: f32,
-    /// Weight of staying near the champion's predictions; by default 0 with captioned pictures, 1 without
+    /// Updates of the generator in a round [default: 500; for the reward gradient 200]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    tune_steps: Option<u64>,
+    /// Highest learning rate of the generator [default: 1e-5; for the reward gradient 5e-5]
+    #[arg(long)]
+    tune_rate: Option<f32>,
+    /// Weight of staying near the champion's predictions [default: 0.1 for the reward gradient; else 0 with captioned pictures, 1 without]
     #[arg(long)]
     anchor: Option<f32>,
     /// Pictures more of each voted prompt that the champion draws for tuning and the reward scores

@@ -133,7 +133,7 @@ pub(super) fn settings(data: &Path) -> DaemonSettings {
         learning: Learning {
             reward_steps: 20,
             tune_pictures: 1,
-            tune_steps: 2,
+            tune_steps: Some(2),
             tune_rows: 2,
             threads: 1,
             ..usual.learning.clone()

@@ -33,14 +33,22 @@ pub enum TuneObjective {
     SignedTarget,
     /// A bounded pull or push, as far as the reward is from those of the prompt's other pictures
     RelativeTarget,
+    /// Along the reward's gradient at what a picture is going to be
+    RewardGradient,
     /// From the votes, without the reward
     Kto,
 }
 
 impl TuneObjective {
     /// Every objective.
-    pub const ALL: [Self; 5] =
-        [Self::RewardWeighted, Self::Centred, Self::SignedTarget, Self::RelativeTarget, Self::Kto];
+    pub const ALL: [Self; 6] = [
+        Self::RewardGradient,
+        Self::RewardWeighted,
+        Self::Centred,
+        Self::SignedTarget,
+        Self::RelativeTarget,
+        Self::Kto,
+    ];
 
     /// Its name in reports and folders.
     pub fn name(self) -> &'static str {
@@ -49,6 +57,7 @@ impl TuneObjective {
             Self::Centred => "centred",
             Self::SignedTarget => "signed-target",
             Self::RelativeTarget => "relative-target",
+            Self::RewardGradient => "reward-gradient",
             Self::Kto => "kto",
         }
     }
@@ -60,6 +69,7 @@ impl TuneObjective {
             Self::Centred => Objective::Centred,
             Self::SignedTarget => Objective::SignedTarget { bound: 1.0, relative: false },
             Self::RelativeTarget => Objective::SignedTarget { bound: 1.0, relative: true },
+            Self::RewardGradient => Objective::REWARD_GRADIENT,
             Self::Kto => Objective::Kto(Kto::default()),
         }
     }
@@ -150,20 +160,20 @@ pub struct Learning {
     /// How the generator is tuned
     #[arg(long, env = "PLAUDIT_TRAIN_OBJECTIVE", value_enum, default_value_t)]
     pub objective: TuneObjective,
-    /// Updates of the generator
-    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_STEPS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
-    pub tune_steps: u64,
-    /// Highest learning rate of the generator
-    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_RATE", default_value_t = 1e-5)]
-    pub tune_rate: f32,
+    /// Updates of the generator [default: 500; for the reward gradient 200]
+    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tune_steps: Option<u64>,
+    /// Highest learning rate of the generator [default: 1e-5; for the reward gradient 5e-5]
+    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_RATE")]
+    pub tune_rate: Option<f32>,
     /// Rows of one run of the training graph, of two runs of each update
     #[arg(long, env = "PLAUDIT_TRAIN_TUNE_ROWS", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub tune_rows: usize,
-    /// Weight of staying near the champion's predictions; by default 0 with base data, 1 without
+    /// Weight of staying near the champion's predictions [default: 0.1 for the reward gradient; else 0 with base data, 1 without]
     #[arg(long, env = "PLAUDIT_TRAIN_ANCHOR")]
     pub anchor: Option<f32>,
     /// Guidance scale that is in the loss from the second round of a base on, whose pictures were learned from guided ones; twice the
-    /// work. By default none
+    /// work [default: none; for the reward gradient the pack's, in every round]
     #[arg(long, env = "PLAUDIT_TRAIN_TUNE_GUIDANCE")]
     pub tune_guidance: Option<f32>,
     /// Seed of splits and runs. It stays the same from round to round: which prompts are measured on follows from it

@@ -299,7 +299,8 @@ impl Source {
                 let points = &self.data.prompts[number].points;
                 for place in 0..=CONTRASTS {
                     let others = points.len().saturating_sub(1);
-                    let key = if place == 0 || others == 0 { points.first() } else { points.get(1 + (place - 1) % others) };
+                    let key =
+                        if place == 0 || others == 0 { points.first() } else { points.get(1 + (place - 1) % others) };
                     micro.points.extend(key.map(|key| self.data.cache.demand(key)).transpose()?.unwrap_or_default());
                 }
                 micro.contrast.push(if points.len() > 1 { contrast } else { 0.0 });

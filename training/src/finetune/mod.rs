@@ -79,6 +79,7 @@ pub fn finetune(settings: &Finetune) -> Result<Tuned, FinetuneError> {
     settings.check()?;
     export::refuse_occupied(&settings.out, None)?;
     let pack = Pack::open(&settings.pack)?;
+    let settings = &settings.resolved(&pack);
     let data = data::Data::gather(settings, &pack)?;
     let lineage = record::lineage(settings, &pack, &data);
     export::refuse_occupied(&settings.out, Some(&lineage))?;

@@ -69,6 +69,11 @@ impl Default for Kto {
     }
 }
 
+impl Objective {
+    /// The reward's gradient, as far as it was found to be good.
+    pub const REWARD_GRADIENT: Self = Self::RewardGradient { reach: 0.5, contrast: 1.0 };
+}
+
 /// What an objective makes of one row: m, w, λ and s · β_K of the loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Terms {

@@ -95,13 +95,9 @@ fn reward_graph(pack: &Pack, head: &Model, shape: &Shape, settings: &Finetune) -
     let part = |component: Component| pack.model(component).ok_or_else(|| unfit(format!("it has no {component}")));
     let (decoder, vision) = (part(Component::VaeDecoder)?, part(Component::ClipVision)?);
     let preprocessor = Preprocessor::open(&pack.path("clip/preprocessor_config.json"))?;
-    let (width, height) = preprocessor.crop();
-    if (width, height) != (pack.size(), pack.size()) {
-        return Err(unfit(format!(
-            "its CLIP sees {width} x {height} pixels and its pictures have {} x {0}: the reward's gradient needs both alike",
-            pack.size()
-        )));
-    }
+    let (side, seen) = (pack.size(), preprocessor.crop());
+    let resizing =
+        preprocessor.resizing(side, side).ok_or_else(|| unfit("its CLIP sees more than its pictures".into()))?;
     let (mean, deviation) = preprocessor.normalisation();
     let points = head.graph.inputs.iter().find_map(|input| match input.shape.as_deref() {
         Some([_, Dim::Fixed(width)]) => Some(*width),
@@ -123,7 +119,14 @@ fn reward_graph(pack: &Pack, head: &Model, shape: &Shape, settings: &Finetune) -
         let decoded = b.call(decoder, "decoder.", &[("latent_sample", latent)]).remove(0);
         let pixels = (decoded * 0.5 + 0.5).clip(0.0, 1.0);
         let colours = |values: [f32; 3]| b.tensor(Tensor::f32(&[1, 3, 1, 1], &values));
-        let seen = (pixels - colours(mean)) / colours(deviation);
+        let resized = if (side, side) == seen {
+            pixels
+        } else {
+            let across: Vec<f32> = (0..side * seen.0).map(|at| resizing.1[at % seen.0 * side + at / seen.0]).collect();
+            let rows = b.tensor(Tensor::f32(&[seen.1, side], &resizing.0));
+            rows.matmul(&pixels).matmul(&b.tensor(Tensor::f32(&[side, seen.0], &across)))
+        };
+        let seen = (resized - colours(mean)) / colours(deviation);
         let point = b.call(vision, "vision.", &[("pixel_values", seen)]).remove(0).normalized(1);
         let every = point.unsqueeze(&[1]).expand(&[count, asked, width as i64]).reshape(&[-1, width as i64]);
         let inputs = [("image_embeds", every), ("text_embeds", texts.reshape(&[-1, width as i64]))];

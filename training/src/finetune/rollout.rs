@@ -2,12 +2,7 @@
 
 use plaudit::pipeline::schedule::{Schedule, SchedulerConfig};
 
-use super::{
-    FinetuneError,
-    batch::MicroBatch,
-    forward::Forward,
-    pull::Pull,
-};
+use super::{FinetuneError, batch::MicroBatch, forward::Forward, pull::Pull};
 use crate::random::Random;
 
 /// Steps of a picture.
@@ -36,7 +31,8 @@ impl Rollout {
         let rows = micro.timestep.len();
         let cells = micro.noise.len() / rows;
         let mut random = Random::stream(self.seed, name);
-        let mut asked = MicroBatch { text: micro.text.clone(), guidance: micro.guidance.clone(), ..MicroBatch::default() };
+        let mut asked =
+            MicroBatch { text: micro.text.clone(), guidance: micro.guidance.clone(), ..MicroBatch::default() };
         let mut latents = vec![0.0; rows * cells];
         random.fill_normal(&mut latents);
         latents.iter_mut().for_each(|value| *value *= self.schedule.init_noise_sigma());
@@ -45,9 +41,7 @@ impl Rollout {
             asked.sample = self.schedule.scale_input(call, &latents).into_owned();
             asked.timestep = vec![timestep; rows];
             let predicted = session.predict(&asked)?;
-            for ((latent, output), state) in
-                latents.chunks_mut(cells).zip(predicted.chunks(cells)).zip(&mut states)
-            {
+            for ((latent, output), state) in latents.chunks_mut(cells).zip(predicted.chunks(cells)).zip(&mut states) {
                 self.schedule.step(state, call, output, latent, |noise| random.fill_normal(noise));
             }
         }

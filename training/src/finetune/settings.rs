@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use plaudit::pack::Pack;
 use serde::{Deserialize, Serialize};
 
 use super::{FinetuneError, Objective};
@@ -66,7 +67,8 @@ pub struct Finetune {
     /// Whether rows count by the inverse root of the reference's error, so that timesteps with little noise do not drown the others. Not for
     /// KTO's term. Default: no.
     pub balance: bool,
-    /// s of guided training, for rounds after the first: the classifier-free-guided prediction is in the loss. Twice the work. `None`: the conditional one.
+    /// s of guided training, for rounds after the first: the classifier-free-guided prediction is in the loss. Twice the work. `None`: the conditional one; with
+    /// the reward's gradient, the pack's own.
     pub guidance: Option<f32>,
     /// Timesteps that the model's own rows are noised to, from the first to below the second; `None`: all of the pack's. What a picture shows is decided
     /// where there is much noise. Default: all.
@@ -167,6 +169,32 @@ impl Finetune {
         }
     }
 
+    /// An objective with the numbers that it was found to learn with. Those of the reward's gradient are in docs/finetune.md; the other ones have
+    /// [`Finetune::new`]'s. They are where a search would begin, as they depend on the pack.
+    #[must_use]
+    pub fn with_objective(self, objective: Objective) -> Self {
+        match objective {
+            Objective::RewardGradient { .. } => Self {
+                objective,
+                anchor: Some(0.1),
+                balance: true,
+                timesteps: Some((100, 700)),
+                steps: 200,
+                rate: 5e-5,
+                average: Some(0.95),
+                ..self
+            },
+            _ => Self { objective, ..self },
+        }
+    }
+
+    /// What follows from the pack: the reward's gradient is taken at pictures as they are drawn, with the pack's guidance where none is named.
+    pub(super) fn resolved(&self, pack: &Pack) -> Self {
+        let drawn = matches!(self.objective, Objective::RewardGradient { .. });
+        let guidance = self.guidance.or_else(|| drawn.then(|| pack.guidance() as f32));
+        Self { guidance, ..self.clone() }
+    }
+
     /// γ of this run.
     pub fn gamma(&self) -> f32 {
         self.anchor.unwrap_or(if self.pretraining.is_some() { 0.0 } else { Self::STAND_IN })
@@ -192,7 +220,9 @@ impl Finetune {
             return refuse("steps, rows, micro-batches and checkpoint-every must be 1 or more");
         }
         if self.validation_rows == 0 || self.validate_every == 0 {
-            return refuse("validation-rows and validate-every must be 1 or more; --validation-share 0 validates nothing");
+            return refuse(
+                "validation-rows and validate-every must be 1 or more; --validation-share 0 validates nothing",
+            );
         }
         if !share(self.pretraining_share) || !share(self.prompt_drop) || !share(self.validation_share) {
             return refuse("pretraining-share, prompt-drop and validation-share must be at least 0 and below 1");

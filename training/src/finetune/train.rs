@@ -305,7 +305,8 @@ impl Bench {
             for micro in &mut batch.micros {
                 let predicted = current.predict(micro)?;
                 let (rewards, gradients) = pull.at(micro, predicted)?;
-                sums[0] += rewards.iter().zip(&micro.own).filter(|(_, own)| **own).map(|(reward, _)| reward).sum::<f32>();
+                sums[0] +=
+                    rewards.iter().zip(&micro.own).filter(|(_, own)| **own).map(|(reward, _)| reward).sum::<f32>();
                 own += micro.own.iter().filter(|own| **own).count();
                 sums[1] += micro.pull(*reach, predicted, rewards, gradients);
             }

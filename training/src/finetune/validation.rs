@@ -97,7 +97,8 @@ impl Validation {
         } else {
             String::new()
         };
-        let seen = text.lines().map_while(|line| serde_json::from_str(line).ok()).filter(|seen: &Seen| seen.step <= step);
+        let seen =
+            text.lines().map_while(|line| serde_json::from_str(line).ok()).filter(|seen: &Seen| seen.step <= step);
         Ok(Self {
             seen: seen.collect(),
             judge,
@@ -126,7 +127,11 @@ impl Validation {
         self.seen.push(Seen { step, loss, noise_error, anchor_error });
         self.write()?;
         if step > 0 {
-            tracing::info!("step {step}: loss on other prompts {:+.6} of the parent's {:.6}", self.gain(), self.parent());
+            tracing::info!(
+                "step {step}: loss on other prompts {:+.6} of the parent's {:.6}",
+                self.gain(),
+                self.parent()
+            );
         }
         Ok(())
     }

@@ -37,7 +37,13 @@ pub(crate) fn daemon() -> DaemonSettings {
     DaemonSettings {
         watermark: Watermark { new_votes: 1, ..usual.watermark.clone() },
         soundness: Soundness { min_votes: 50, max_rater_share: 0.5, ..usual.soundness.clone() },
-        learning: Learning { reward_steps: 20, tune_steps: 2, tune_rows: 2, threads: 1, ..usual.learning.clone() },
+        learning: Learning {
+            reward_steps: 20,
+            tune_steps: Some(2),
+            tune_rows: 2,
+            threads: 1,
+            ..usual.learning.clone()
+        },
         passing: Passing {
             gate_prompts: 6,
             gate_pictures: 2,

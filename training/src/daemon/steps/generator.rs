@@ -45,7 +45,7 @@ impl Step<'_> {
         })
         .await?;
         pass(CrashPoint::Tuned);
-        let facts = json!({"steps": tuned.steps, "seconds": tuned.seconds, "data_sha256": tuned.data_sha256, "rewards": tuned.rewards});
+        let facts = json!({"steps": tuned.steps, "seconds": tuned.seconds, "data_sha256": tuned.data_sha256, "rewards": tuned.rewards, "validation": tuned.validation});
         Ok(self.on(RoundStage::GeneratorGate, "tune", facts))
     }
 
@@ -78,21 +78,23 @@ impl Step<'_> {
     fn tuning(&self) -> Finetune {
         let learning = &self.daemon.settings.learning;
         let folder = self.folder.join("tune");
+        let usual = Finetune::new(self.champion(), &folder, folder.join("pack"));
+        let usual = usual.with_objective(learning.objective.objective());
+        let steps = learning.tune_steps.unwrap_or(usual.steps);
         Finetune {
             labelled: Some(self.folder.join(sets::LEARNED)),
             unlabelled: self.drawn().into_iter().collect(),
             pretraining: learning.base_data.clone(),
             reward: self.reward_folder(),
-            objective: learning.objective.objective(),
-            anchor: learning.anchor,
+            anchor: learning.anchor.or(usual.anchor),
             guidance: learning.tune_guidance.filter(|_| self.round.generator != self.round.base),
-            steps: learning.tune_steps,
+            steps,
             rows: learning.tune_rows,
-            rate: learning.tune_rate,
-            sheet_every: if learning.tune_steps < SHEET_EVERY { 0 } else { SHEET_EVERY },
+            rate: learning.tune_rate.unwrap_or(usual.rate),
+            sheet_every: if steps < SHEET_EVERY { 0 } else { SHEET_EVERY },
             seed: learning.seed,
             threads: learning.threads,
-            ..Finetune::new(self.champion(), &folder, folder.join("pack"))
+            ..usual
         }
     }
 

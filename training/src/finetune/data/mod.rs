@@ -98,9 +98,8 @@ impl Data {
     /// `None` where too little would be left on either side.
     pub(super) fn divide(&self, settings: &Finetune) -> (Self, Option<Self>) {
         let share = f64::from(settings.validation_share);
-        let kept = |prompt: &Prompt| {
-            Random::stream(settings.seed, &format!("validation {}", prompt.text)).unit() < share
-        };
+        let kept =
+            |prompt: &Prompt| Random::stream(settings.seed, &format!("validation {}", prompt.text)).unit() < share;
         let kept: Vec<bool> = self.prompts.iter().map(kept).collect();
         let (learned, validated) = (self.only(|prompt| !kept[prompt]), self.only(|prompt| kept[prompt]));
         if learned.require(settings).is_ok() && validated.require(settings).is_ok() {
