@@ -135,9 +135,9 @@ pub(crate) struct FinetuneArguments {
     /// Share of the prompts that are not learned from: the loss on them says whether what is learned holds for others. 0 validates nothing.
     #[arg(long, default_value_t = 0.1, value_parser = share)]
     validation_share: f32,
-    /// Rows of a validation.
-    #[arg(long, default_value_t = 256, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
-    validation_rows: usize,
+    /// Rows of a validation [default: 256; for the reward gradient, which draws each as a picture, 64]
+    #[arg(long, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    validation_rows: Option<usize>,
     /// Steps between validations.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     validate_every: u64,
@@ -243,7 +243,7 @@ impl FinetuneArguments {
             average: self.average.or(usual.average),
             divergence: self.divergence,
             validation_share: self.validation_share,
-            validation_rows: self.validation_rows,
+            validation_rows: self.validation_rows.unwrap_or(usual.validation_rows),
             validate_every: self.validate_every,
             checkpoint_every: self.checkpoint_every,
             sheet_every: self.sheet_every,

@@ -205,7 +205,7 @@ impl Source {
         let terms = |picture: &Picture| settings.objective.of_reward(picture.reward, means[&picture.prompt], spread);
         let mut terms: Vec<Terms> = data.scored.iter().map(terms).collect();
         if matches!(settings.objective, Objective::SignedTarget { relative: true, .. }) {
-            centre(&mut terms, &data);
+            centre(&mut terms, &data.scored.iter().map(|picture| picture.prompt).collect::<Vec<_>>());
         }
         let counts = counts(settings, !data.pretraining.is_empty())?;
         let model = Kind::of(settings, &data, &terms, counts.0)?;
@@ -424,11 +424,10 @@ fn prompt_means(data: &Data) -> HashMap<usize, f32> {
 }
 
 /// Takes each prompt's mean m away. Clipping leaves one: a prompt of mostly good pictures would pull towards plain denoising, which undoes guidance.
-fn centre(terms: &mut [Terms], data: &Data) {
-    let mixes = data.scored.iter().zip(terms.iter()).map(|(picture, terms)| (picture.prompt, terms.mix));
-    let means = means(mixes);
-    for (picture, terms) in data.scored.iter().zip(terms) {
-        terms.mix -= means[&picture.prompt];
+fn centre(terms: &mut [Terms], prompts: &[usize]) {
+    let means = means(prompts.iter().copied().zip(terms.iter().map(|terms| terms.mix)));
+    for (prompt, terms) in prompts.iter().zip(terms) {
+        terms.mix -= means[prompt];
     }
 }
 
@@ -472,5 +471,36 @@ mod tests {
         near(&batch.micros[0].weight, [5.0 / 5.5, -20.0 / 5.5]);
         near(&batch.micros[1].weight, [2.0 / 5.5, -10.0 / 5.5]);
         near(&batch.micros[0].anchor, [2.5 / 5.5, 5.0 / 5.5]);
+    }
+
+    #[test]
+    fn a_pull_moves_own_rows_along_the_gradient_as_far_as_the_reward_lacks_and_back_to_the_reference() {
+        let mut micro = MicroBatch {
+            timestep: vec![0.0; 2],
+            noise: vec![0.0; 4],
+            reference: vec![0.5, -0.5, 0.5, -0.5],
+            mix: vec![1.0; 2],
+            weight: vec![2.0; 2],
+            anchor: vec![0.2, 0.0],
+            own: vec![true, false],
+            ..MicroBatch::default()
+        };
+        let distance = micro.pull(0.4, &[0.6, -0.5, 9.0, 9.0], &[0.75, 0.0], &[3.0, 0.0, 1.0, 1.0]);
+        // The reference's error is 0.5 and the gradient's root mean square 3 / √2; γ / w is 0.1.
+        let moved = 0.4 * 0.25 * 0.5 * 2.0_f32.sqrt();
+        let wanted = [0.6 + moved - 0.1 * 0.1, -0.5, 0.5, -0.5];
+        let near = micro.reference.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(near, "{:?}, not {wanted:?}", micro.reference);
+        assert_eq!((micro.mix, micro.anchor), (vec![0.0, 1.0], vec![0.0, 0.0]));
+        assert!((distance - 0.005).abs() < 1e-6, "{distance}");
+    }
+
+    #[test]
+    fn a_prompts_mixes_have_no_mean() {
+        let terms = |mix: f32| Terms { mix, ..DENOISE };
+        let mut made = vec![terms(1.0), terms(0.5), terms(-0.25)];
+        let prompts = [3, 3, 5];
+        centre(&mut made, &prompts);
+        assert_eq!(made.iter().map(|terms| terms.mix).collect::<Vec<_>>(), [0.25, -0.25, 0.0]);
     }
 }

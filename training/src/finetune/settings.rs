@@ -182,6 +182,8 @@ impl Finetune {
                 steps: 200,
                 rate: 5e-5,
                 average: Some(0.95),
+                // Each is a picture of 20 steps.
+                validation_rows: 64,
                 ..self
             },
             _ => Self { objective, ..self },

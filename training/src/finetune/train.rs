@@ -355,9 +355,10 @@ impl Bench {
         let judge = if self.pull.is_some() {
             let rollout = Rollout::new(&SchedulerConfig::from_json(pack.scheduler())?, settings.seed)?;
             let pull = Pull::open(settings, pack, shape, &sessions)?;
-            Judge::Reward(Forward::current(unet, shape, lora(settings), parameters, &sessions)?, rollout, pull)
+            let current = Forward::current(unet, shape, lora(settings), parameters, &sessions)?;
+            Judge::Reward(Box::new((current, rollout, pull)))
         } else {
-            Judge::Loss(Forward::loss(unet, shape, lora(settings), parameters, &sessions)?)
+            Judge::Loss(Box::new(Forward::loss(unet, shape, lora(settings), parameters, &sessions)?))
         };
         Validation::open(settings, judge, batches, &directory(settings), trainer.steps())
     }

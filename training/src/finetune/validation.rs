@@ -44,15 +44,16 @@ struct Seen {
 /// What answers the loss.
 pub(super) enum Judge {
     /// The objective's own formula.
-    Loss(Forward),
+    Loss(Box<Forward>),
     /// Pictures, and their reward.
-    Reward(Forward, Rollout, Pull),
+    Reward(Box<(Forward, Rollout, Pull)>),
 }
 
 impl Judge {
     fn follow(&mut self, trainer: &Trainer, which: Which) {
         match self {
-            Self::Loss(session) | Self::Reward(session, ..) => session.follow(trainer, which),
+            Self::Loss(session) => session.follow(trainer, which),
+            Self::Reward(parts) => parts.0.follow(trainer, which),
         }
     }
 
@@ -60,7 +61,8 @@ impl Judge {
     fn of(&mut self, number: usize, micro: &MicroBatch) -> Result<[f32; 3], FinetuneError> {
         match self {
             Self::Loss(session) => session.judge(micro),
-            Self::Reward(session, rollout, pull) => {
+            Self::Reward(parts) => {
+                let (session, rollout, pull) = &mut **parts;
                 let drawn = rollout.draw(micro, session, pull, &format!("validation {number}"))?;
                 let loss = -drawn.iter().map(|reward| reward.max(LEAST).ln()).sum::<f32>();
                 let predicted = session.predict(micro)?;

@@ -227,3 +227,56 @@ impl Gatherer {
         self.data
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Twenty prompts of two pictures each, one voted up and one down.
+    fn data(folder: &std::path::Path) -> Data {
+        let cache = Cache::open(folder).expect("a cache");
+        let key = || Key::new("none", "", "");
+        let prompt = |number: usize| Prompt { text: format!("prompt {number}"), embedding: key(), points: Vec::new() };
+        let picture = |number: usize| Picture {
+            sha256: number.to_string(),
+            prompt: number / 2,
+            latent: key(),
+            point: None,
+            reward: 0.5,
+        };
+        let vote = |picture: usize| Vote { picture, good: picture.is_multiple_of(2), weight: 1.0 };
+        Data {
+            cache,
+            prompts: (0..20).map(prompt).collect(),
+            empty: 0,
+            scored: (0..40).map(picture).collect(),
+            votes: (0..40).rev().map(vote).collect(),
+            pretraining: vec![picture(0)],
+            events: None,
+            reward: None,
+            sha256: String::new(),
+        }
+    }
+
+    #[test]
+    fn prompts_go_whole_to_one_side_with_their_votes() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = |share: f32| Finetune { validation_share: share, ..Finetune::new("", "", "") };
+        let all = data(folder.path());
+        let (learned, kept) = all.divide(&settings(0.3));
+        let kept = kept.expect("some prompts");
+        let prompts =
+            |data: &Data| data.scored.iter().map(|picture| picture.prompt).collect::<std::collections::BTreeSet<_>>();
+        assert!(prompts(&learned).is_disjoint(&prompts(&kept)) && prompts(&learned).len() + prompts(&kept).len() == 20);
+        for side in [&learned, &kept] {
+            assert_eq!(side.votes.len(), side.scored.len());
+            let named =
+                |vote: &Vote| side.scored[vote.picture].sha256.parse::<usize>().unwrap().is_multiple_of(2) == vote.good;
+            assert!(side.votes.iter().all(named), "votes stay with their pictures");
+        }
+        assert_eq!((learned.pretraining.len(), kept.pretraining.len()), (1, 0));
+        assert!(all.divide(&settings(0.0)).1.is_none());
+        let other = all.divide(&Finetune { seed: 1, ..settings(0.3) }).1.expect("some prompts");
+        assert_ne!(prompts(&other), prompts(&kept), "the seed draws them");
+    }
+}
