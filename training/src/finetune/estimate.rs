@@ -94,6 +94,11 @@ pub(super) fn admit_time(settings: &Finetune, done: u64, seconds_a_step: f64) ->
     }
 }
 
+/// Bytes of a session that keeps what it needs for a gradient.
+pub(super) fn session(model: &Model) -> u64 {
+    weights(model) + (peak(&model.graph) as f64 * ARENA) as u64
+}
+
 /// Bytes of a model's weights.
 pub(super) fn weights(model: &Model) -> u64 {
     model.graph.initializers.values().map(|tensor| tensor.data.len() as u64).sum()

@@ -10,7 +10,7 @@
 use plaudit::{
     pack::{Component, Pack},
     runtime::{BoundSession, Session, SessionSettings},
-    scoring::{Preprocessor, RewardPack},
+    scoring::{Preprocessor, REWARD_FOLDER, RewardPack},
 };
 use plaudit_onnx::{
     DType::F32,
@@ -18,7 +18,7 @@ use plaudit_onnx::{
     expr::{BuildError, Builder},
 };
 
-use super::{Finetune, FinetuneError, batch::MicroBatch, graph::Shape};
+use super::{Finetune, FinetuneError, Objective, batch::MicroBatch, graph::Shape};
 use crate::step::{LOSS, differentiate};
 
 const PREDICTION: &str = "prediction";
@@ -40,22 +40,39 @@ pub(super) struct Pull {
     gradient: String,
 }
 
-impl Pull {
-    /// Of the settings' reward, or the pack's own.
-    pub(super) fn open(
-        settings: &Finetune,
-        pack: &Pack,
-        shape: &Shape,
-        sessions: &SessionSettings,
-    ) -> Result<Self, FinetuneError> {
-        let folder = settings.reward.clone().unwrap_or_else(|| settings.pack.join(plaudit::scoring::REWARD_FOLDER));
-        let reward = RewardPack::open(&folder, pack, sessions)?;
+/// The graph of a session, before there is one.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    model: Model,
+    gradient: String,
+}
+
+impl Plan {
+    /// Of the settings' reward, or the pack's own; `None` for objectives that need no gradient of it.
+    pub(super) fn of(settings: &Finetune, pack: &Pack, shape: &Shape) -> Result<Option<Self>, FinetuneError> {
+        if !matches!(settings.objective, Objective::RewardGradient { .. }) {
+            return Ok(None);
+        }
+        let folder = settings.reward.clone().unwrap_or_else(|| settings.pack.join(REWARD_FOLDER));
+        let reward = RewardPack::open(&folder, pack, &SessionSettings::default())?;
         let model = reward_graph(pack, reward.model(), shape, settings)?;
         let (model, gradients) = differentiate(model, &[PREDICTION.to_owned()])?;
-        let session = Session::from_model(&model, sessions)?;
-        Ok(Self { session: BoundSession::new(session)?, gradient: gradients[PREDICTION].clone() })
+        Ok(Some(Self { model, gradient: gradients[PREDICTION].clone() }))
     }
 
+    /// The graph that a session of it runs.
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// A session of it.
+    pub(super) fn open(&self, sessions: &SessionSettings) -> Result<Pull, FinetuneError> {
+        let session = Session::from_model(&self.model, sessions)?;
+        Ok(Pull { session: BoundSession::new(session)?, gradient: self.gradient.clone() })
+    }
+}
+
+impl Pull {
     /// Rewards `[n]`, and the gradient of J by ε `[n, c, h, w]`, at a prediction.
     pub(super) fn at(&mut self, micro: &MicroBatch, prediction: &[f32]) -> Result<(&[f32], &[f32]), FinetuneError> {
         let (signal, deviation): (Vec<f32>, Vec<f32>) = micro.levels.iter().copied().unzip();
@@ -153,9 +170,10 @@ mod tests {
     fn the_gradient_is_that_of_finite_differences() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../onnx/packs/miniature");
         let pack = Pack::open(&folder).expect("the bundled pack");
-        let settings = Finetune::new(&folder, "data", "out");
+        let settings = Finetune::new(&folder, "data", "out").with_objective(Objective::REWARD_GRADIENT);
         let shape = Shape { rows: 2, latent: [4, 16, 16], features: [24, 128], guided: false };
-        let mut pull = Pull::open(&settings, &pack, &shape, &SessionSettings::default()).expect("a session");
+        let plan = Plan::of(&settings, &pack, &shape).expect("a graph").expect("this objective's");
+        let mut pull = plan.open(&SessionSettings::default()).expect("a session");
         let mut random = Random::new(5);
         let mut numbers = |count: usize, size: f32| (0..count).map(|_| size * random.normal()).collect::<Vec<f32>>();
         let micro = MicroBatch {

@@ -18,7 +18,7 @@ use super::{
     graph::{ANCHOR_ERROR, Shape, objective_graph},
     kto::{self, Window},
     look::Looks,
-    pull::Pull,
+    pull::{Plan, Pull},
     rollout::Rollout,
     validation::{Judge, Validation},
     watch::{REFERENCE_ERROR, Watch},
@@ -66,8 +66,9 @@ pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Tra
     let (learned, kept) = data.divide(settings);
     let learning = source(settings, pack, &learned, shape)?;
     tracing::info!("{}", learning.summary());
-    let mut trainer = trainer(settings, pack, unet, &shape, kept.is_some())?;
-    let mut bench = Bench::open(settings, pack, unet, &shape, &trainer)?;
+    let plan = Plan::of(settings, pack, &shape)?;
+    let mut trainer = trainer(settings, pack, unet, &shape, (kept.is_some(), plan.as_ref()))?;
+    let mut bench = Bench::open(settings, unet, &shape, &trainer, plan)?;
     let mut run = Run::open(run_settings(settings), &mut trainer)?;
     let lines = kto::lines(&directory)?;
     bench.resume(settings, &lines);
@@ -188,7 +189,7 @@ fn trainer(
     pack: &Pack,
     unet: &Model,
     shape: &Shape,
-    validates: bool,
+    (validates, plan): (bool, Option<&Plan>),
 ) -> Result<Trainer, FinetuneError> {
     let graph = TrainGraph::build(objective_graph(unet, shape)?, &settings.selection, &Default::default())?;
     let threads = threads(settings);
@@ -198,7 +199,10 @@ fn trainer(
         if settings.sheet_every > 0 { pack.components().map(|(_, model)| estimate::weights(model)).sum() } else { 0 };
     let references = usize::from(wants_reference(settings) && !shares(settings));
     let forwards = references + usize::from(kto(settings).is_some()) + usize::from(validates);
-    Memory::of(settings, &graph, lanes, forwards, sheets).admit(settings)?;
+    let forwards = forwards + usize::from(plan.is_some());
+    let sessions_of_plan = 1 + u64::from(validates);
+    let pulls = plan.map_or(0, |plan| sessions_of_plan * estimate::session(plan.model()));
+    Memory::of(settings, &graph, lanes, forwards, sheets + pulls).admit(settings)?;
     let trainer = TrainerSettings {
         optimiser: AdamWSettings {
             weight_decay: settings.weight_decay,
@@ -261,6 +265,7 @@ struct Bench {
     reference: Option<Forward>,
     current: Option<Forward>,
     pull: Option<(f32, Pull)>,
+    plan: Option<Plan>,
     window: Option<Window>,
     balance: bool,
 }
@@ -268,21 +273,21 @@ struct Bench {
 impl Bench {
     fn open(
         settings: &Finetune,
-        pack: &Pack,
         unet: &Model,
         shape: &Shape,
         trainer: &Trainer,
+        plan: Option<Plan>,
     ) -> Result<Self, FinetuneError> {
         let sessions = sessions(threads(settings));
         let alone = wants_reference(settings) && !shares(settings);
         let reference = alone.then(|| Forward::reference(unet, shape, &sessions)).transpose()?;
-        let pull = match settings.objective {
-            Objective::RewardGradient { reach, .. } => Some((reach, Pull::open(settings, pack, shape, &sessions)?)),
+        let pull = match (settings.objective, &plan) {
+            (Objective::RewardGradient { reach, .. }, Some(plan)) => Some((reach, plan.open(&sessions)?)),
             _ => None,
         };
         let moving = kto(settings).is_some() || pull.is_some();
         let current = moving.then(|| Forward::current(unet, shape, lora(settings), trainer.parameters(), &sessions));
-        Ok(Self { reference, current: current.transpose()?, pull, window: None, balance: settings.balance })
+        Ok(Self { reference, current: current.transpose()?, pull, plan, window: None, balance: settings.balance })
     }
 
     fn resume(&mut self, settings: &Finetune, lines: &[Line]) {
@@ -352,9 +357,9 @@ impl Bench {
             self.refer(batch, trainer)?;
         }
         let (parameters, sessions) = (trainer.parameters(), sessions(threads(settings)));
-        let judge = if self.pull.is_some() {
+        let judge = if let Some(plan) = &self.plan {
             let rollout = Rollout::new(&SchedulerConfig::from_json(pack.scheduler())?, settings.seed)?;
-            let pull = Pull::open(settings, pack, shape, &sessions)?;
+            let pull = plan.open(&sessions)?;
             let current = Forward::current(unet, shape, lora(settings), parameters, &sessions)?;
             Judge::Reward(Box::new((current, rollout, pull)))
         } else {
