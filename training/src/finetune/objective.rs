@@ -70,7 +70,7 @@ impl Default for Kto {
 }
 
 impl Objective {
-    /// The reward's gradient, as far as it was found to be good.
+    /// The reward's gradient with the numbers that moved the miniature's reward most (docs/finetune.md).
     pub const REWARD_GRADIENT: Self = Self::RewardGradient { reach: 0.5, contrast: 1.0 };
 }
 

@@ -169,7 +169,7 @@ impl Finetune {
         }
     }
 
-    /// An objective with the numbers that it was found to learn with. Those of the reward's gradient are in docs/finetune.md; the other ones have
+    /// An objective with the numbers to begin with. Those of the reward's gradient are in docs/finetune.md; the other ones have
     /// [`Finetune::new`]'s. They are where a search would begin, as they depend on the pack.
     #[must_use]
     pub fn with_objective(self, objective: Objective) -> Self {
