@@ -15,6 +15,7 @@
 //! | centred | 1 | r − mean of r over the prompt's pictures | 0 | DDPO (Black et al. 2023), its RWR |
 //! | signed target | (2r − 1) / b | 1 | 0 | NFT (Zheng et al. 2025), for ε |
 //! | signed target, relative | clip((r − mean of the prompt's pictures) / Z, −1, 1) / b | 1 | 0 | NFT, its optimality probability |
+//! | reward gradient | 0 | 1 | 0 | ReFL (Xu et al. 2023); y is ε_θ moved along the reward's gradient and towards ε_ref, in ε_ref's place |
 //! | KTO | 1 | 0 | vote's weight, ±1 | Diffusion-KTO (Li et al. 2024) |
 //!
 //! Z is the standard deviation of r − mean over all pictures. Pre-training rows have m = 1, w = β, whatever the objective. With guidance s, ε_θ is ε_∅ + s (ε_z − ε_∅), and so is ε_ref.

@@ -4,7 +4,7 @@
 //! x̂₀ = (x_t − √(1 − ᾱ) ε) / √ᾱ  ─►  decoder  ─►  CLIP's vision  ─►  reward head  ─►  log r
 //! ```
 //!
-//! A session of its own answers ∂ log r / ∂ε for a prediction, and the step then takes the denoiser's own prediction, moved that way, for its target. So the step's
+//! A session of its own answers ∂J/∂ε for a prediction, where J is log r and, weighted, how well the picture's prompt is told from its contrasts, and the step then takes the denoiser's own prediction, moved that way, for its target. So the step's
 //! graph stays what it is, nothing of the decoder or CLIP is in its memory, and weights meet the gradient once.
 
 use plaudit::{
@@ -106,7 +106,8 @@ impl Pull {
     }
 }
 
-/// Inputs `prediction`, `sample` `[n, c, h, w]`, `signal`, `deviation` `[n]` and `text` `[n, width]`; outputs `reward` `[n]` and `loss`, Σ log r.
+/// Inputs `prediction`, `sample` `[n, c, h, w]`, `signal`, `deviation`, `contrast` `[n]` and `texts` `[n, 1 + contrasts, width]`, the own prompt first; outputs `reward`
+/// `[n]` and `loss`, ΣJ: log r, and `contrast` times the log softmax of r's logits over the prompts.
 fn reward_graph(pack: &Pack, head: &Model, shape: &Shape, settings: &Finetune) -> Result<Model, FinetuneError> {
     let unfit = |fault: String| FinetuneError::Unfit { pack: settings.pack.clone(), fault };
     let part = |component: Component| pack.model(component).ok_or_else(|| unfit(format!("it has no {component}")));

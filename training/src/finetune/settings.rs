@@ -248,8 +248,10 @@ impl Finetune {
             Objective::SignedTarget { bound, .. } if !(bound.is_finite() && bound > 0.0) => {
                 refuse("the signed target's bound must be above 0")
             }
-            Objective::RewardGradient { reach, .. } if !(reach.is_finite() && reach > 0.0) => {
-                refuse("the reward gradient's reach must be above 0")
+            Objective::RewardGradient { reach, contrast }
+                if !(reach.is_finite() && reach > 0.0 && weight(contrast)) =>
+            {
+                refuse("the reward gradient's reach must be above 0, and its contrast finite and not negative")
             }
             Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),
             Objective::Kto(_) if !self.unlabelled.is_empty() => {

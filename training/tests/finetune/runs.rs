@@ -9,7 +9,7 @@ use std::{
 
 use plaudit::feedback::dataset::Format;
 use plaudit_training::{
-    finetune::{Finetune, FinetuneError, Kto, Objective, finetune},
+    finetune::{Finetune, FinetuneError, Kto, Objective, Signal, finetune},
     step::{Lora, Selection},
 };
 
@@ -257,6 +257,28 @@ fn the_reward_gradient_raises_the_reward_of_pictures_of_other_prompts() {
     let more = Finetune { validation_share: 0.2, out: folder.path().join("other"), ..run };
     let error = finetune(&more).expect_err("other prompts").to_string();
     assert!(error.contains("validation_share"), "{error}");
+}
+
+#[test]
+fn timesteps_and_the_pictures_own_votes_are_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    dataset(folder.path(), 5, Format::JsonLines);
+    let of = |name: &str| Finetune {
+        labelled: Some(folder.path().join("dataset")),
+        steps: 2,
+        ..settings(folder.path(), name)
+    };
+    let range = |name: &str, from: usize, to: usize| Finetune { timesteps: Some((from, to)), ..of(name) };
+    let (clean, noisy) = (range("clean", 0, 50), range("noisy", 900, 1000));
+    let scored = tuned(&clean);
+    tuned(&noisy);
+    // Where there is much noise it is easily told.
+    let [clean, noisy] = [&clean, &noisy].map(|run| column(run, "noise_error").iter().sum::<f64>());
+    assert!(clean > 5.0 * noisy, "{clean} and {noisy}");
+    let error = finetune(&range("beyond", 900, 1001)).expect_err("no such timestep").to_string();
+    assert!(error.contains("timesteps") && error.contains("1000"), "{error}");
+    let voted = tuned(&Finetune { signal: Signal::Votes, ..of("voted") });
+    assert_ne!(voted.data_sha256, scored.data_sha256, "votes are in r");
 }
 
 #[test]
