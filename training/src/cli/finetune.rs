@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{ValueEnum, builder::RangedU64ValueParser};
 use plaudit_training::{
-    finetune::{Finetune, FinetuneError, Kto, Objective, Signal, Tuned, finetune},
+    finetune::{Finetune, FinetuneError, Kto, LatentReward, Objective, Signal, Tuned, finetune},
     step::{Lora, Selection},
 };
 
@@ -48,9 +48,10 @@ pub(crate) struct FinetuneArguments {
     /// How rewards or votes become a loss.
     #[arg(long, value_enum, default_value_t = Choice::RewardWeighted)]
     objective: Choice,
-    /// What r is: the reward's calibrated probability, what it was before calibration, or the first counted as one vote beside the picture's own.
-    #[arg(long, value_enum, default_value_t = Signal::Calibrated)]
-    signal: Signal,
+    /// What r is: the reward's calibrated probability, what it was before calibration, or the first counted as one vote beside the picture's own
+    /// [default: calibrated; for the latent reward votes].
+    #[arg(long, value_enum)]
+    signal: Option<Signal>,
     /// Weight of the pre-training pictures' mean error. The paper does not publish its own.
     #[arg(long, default_value_t = 1.0)]
     beta: f32,
@@ -78,6 +79,15 @@ pub(crate) struct FinetuneArguments {
     /// The signed and the relative target's bound b: larger moves less [default: 1]
     #[arg(long)]
     bound: Option<f32>,
+    /// How far the latent reward leads [default: 80]
+    #[arg(long)]
+    strength: Option<f32>,
+    /// Updates of the latent reward, of 64 rows each, before the generator's [default: 1500]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    latent_steps: Option<u64>,
+    /// Highest learning rate of the latent reward [default: 4e-4]
+    #[arg(long)]
+    latent_rate: Option<f32>,
     /// The reward gradient's reach, as a share of the parent's error [default: 0.5]
     #[arg(long)]
     reach: Option<f32>,
@@ -183,6 +193,8 @@ enum Choice {
     RelativeTarget,
     /// Along the reward's own gradient at what a prediction says the picture will be.
     RewardGradient,
+    /// Where a reward that sees noise, which is learned from the votes first, leads each step of a drawing.
+    LatentReward,
     /// From thumbs up and down themselves, without a reward.
     Kto,
 }
@@ -225,7 +237,7 @@ impl FinetuneArguments {
             pretraining: self.pretraining.clone(),
             reward: self.reward.clone(),
             name: self.name.clone(),
-            signal: self.signal,
+            signal: self.signal.unwrap_or(usual.signal),
             pretraining_weight: self.beta,
             pretraining_share: self.pretraining_share,
             prompt_drop: self.prompt_drop,
@@ -261,9 +273,20 @@ impl FinetuneArguments {
     /// Refuses a flag of another objective: it would change nothing.
     fn check(&self) -> anyhow::Result<()> {
         let targets = [Choice::SignedTarget, Choice::RelativeTarget];
+        let of_rewards = [
+            Choice::RewardWeighted,
+            Choice::Centred,
+            Choice::SignedTarget,
+            Choice::RelativeTarget,
+            Choice::LatentReward,
+        ];
         let flags = [
+            ("--signal", self.signal.is_some(), &of_rewards[..]),
             ("--bound", self.bound.is_some(), &targets[..]),
             ("--reach", self.reach.is_some(), &[Choice::RewardGradient]),
+            ("--strength", self.strength.is_some(), &[Choice::LatentReward]),
+            ("--latent-steps", self.latent_steps.is_some(), &[Choice::LatentReward]),
+            ("--latent-rate", self.latent_rate.is_some(), &[Choice::LatentReward]),
             ("--contrast", self.contrast.is_some(), &[Choice::RewardGradient]),
             ("--kto-beta", self.kto_beta.is_some(), &[Choice::Kto]),
             ("--kto-liked", self.kto_liked.is_some(), &[Choice::Kto]),
@@ -284,7 +307,7 @@ impl FinetuneArguments {
     }
 
     fn objective(&self) -> Objective {
-        let (bound, kto) = (self.bound.unwrap_or(1.0), Kto::default());
+        let (bound, kto, latent) = (self.bound.unwrap_or(1.0), Kto::default(), LatentReward::default());
         match self.objective {
             Choice::RewardWeighted => Objective::RewardWeighted,
             Choice::Centred => Objective::Centred,
@@ -293,6 +316,11 @@ impl FinetuneArguments {
             Choice::RewardGradient => {
                 Objective::RewardGradient { reach: self.reach.unwrap_or(0.5), contrast: self.contrast.unwrap_or(1.0) }
             }
+            Choice::LatentReward => Objective::LatentReward(LatentReward {
+                strength: self.strength.unwrap_or(latent.strength),
+                steps: self.latent_steps.unwrap_or(latent.steps),
+                rate: self.latent_rate.unwrap_or(latent.rate),
+            }),
             Choice::Kto => Objective::Kto(Kto {
                 sharpness: self.kto_beta.unwrap_or(kto.sharpness),
                 liked: self.kto_liked.unwrap_or(kto.liked),

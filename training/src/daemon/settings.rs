@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use plaudit::{registry::RegistrySettings, store::StoreSettings};
 
 use crate::{
-    finetune::{Kto, Objective},
+    finetune::{Kto, LatentReward, Objective},
     gate::{GeneratorBounds, RewardBounds},
 };
 
@@ -35,13 +35,16 @@ pub enum TuneObjective {
     RelativeTarget,
     /// Along the reward's gradient at what a picture is going to be
     RewardGradient,
+    /// Where a reward that sees noise, learned from the votes first, leads each step
+    LatentReward,
     /// From the votes, without the reward
     Kto,
 }
 
 impl TuneObjective {
     /// Every objective.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::LatentReward,
         Self::RewardGradient,
         Self::RewardWeighted,
         Self::Centred,
@@ -58,6 +61,7 @@ impl TuneObjective {
             Self::SignedTarget => "signed-target",
             Self::RelativeTarget => "relative-target",
             Self::RewardGradient => "reward-gradient",
+            Self::LatentReward => "latent-reward",
             Self::Kto => "kto",
         }
     }
@@ -70,6 +74,7 @@ impl TuneObjective {
             Self::SignedTarget => Objective::SignedTarget { bound: 1.0, relative: false },
             Self::RelativeTarget => Objective::SignedTarget { bound: 1.0, relative: true },
             Self::RewardGradient => Objective::REWARD_GRADIENT,
+            Self::LatentReward => Objective::LatentReward(LatentReward::default()),
             Self::Kto => Objective::Kto(Kto::default()),
         }
     }

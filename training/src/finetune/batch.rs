@@ -7,13 +7,11 @@ use super::{
     data::{Data, Picture},
     deck::Deck,
     graph::{ANCHOR, BASELINE, GUIDANCE, KTO_SLOPE, KTO_WEIGHT, MIX, NOISE, REFERENCE, Shape, WEIGHT},
+    noising::Noising,
     objective::{DENOISE, Terms, effective_size},
     pull::CONTRASTS,
 };
 use crate::{random::Random, step::Batch};
-
-/// diffusers' bounds on the posterior's log-variance.
-const LOG_VARIANCE: (f32, f32) = (-30.0, 20.0);
 
 /// Below it an error is taken for this one, so that no row outweighs all others.
 const SMALLEST_ERROR: f32 = 1e-5;
@@ -89,6 +87,23 @@ impl MicroBatch {
         distance
     }
 
+    /// Makes targets of a latent reward's gradient: of each own row ε_ref − s √(1 − ᾱ) ∂ ln σ(z) / ∂x_t, in the reference's place with m = 0. What is added is at most as
+    /// large as the reference's error: where the latent reward is far from liking a row, its gradient would lead away from all pictures.
+    pub(super) fn lead(&mut self, strength: f32, gradients: &[f32]) {
+        let cells = self.cells();
+        for row in (0..self.timestep.len()).filter(|&row| self.own[row]) {
+            let place = row * cells..(row + 1) * cells;
+            let error = apart(&self.reference[place.clone()], &self.noise[place.clone()]).sqrt();
+            let length = (gradients[place.clone()].iter().map(|x| x * x).sum::<f32>() / cells as f32).sqrt();
+            let reach = (strength * self.levels[row].1).min(error / length.max(f32::MIN_POSITIVE));
+            for (target, gradient) in self.reference[place.clone()].iter_mut().zip(&gradients[place]) {
+                *target -= reach * gradient;
+            }
+            self.mix[row] = 0.0;
+            self.anchor[row] = 0.0;
+        }
+    }
+
     /// Fills the step's inputs.
     pub(super) fn fill(&self, batch: &mut Batch<'_>) {
         self.feed(|name, values| batch.f32(name).copy_from_slice(values));
@@ -151,11 +166,7 @@ pub(super) struct Source {
     data: Data,
     settings: Finetune,
     shape: Shape,
-    /// √ᾱ and √(1 − ᾱ) of each timestep.
-    levels: Vec<(f32, f32)>,
-    /// What latents are multiplied by, after the shift was subtracted.
-    scaling: f32,
-    shift: f32,
+    noising: Noising,
     /// Terms of each scored picture.
     terms: Vec<Terms>,
     model: Kind,
@@ -188,16 +199,9 @@ enum Pick {
 }
 
 impl Source {
-    /// `alphas` is ᾱ by timestep; `scaling` and `shift` are the pack's for latents.
-    pub(super) fn new(
-        settings: &Finetune,
-        data: Data,
-        shape: Shape,
-        alphas: &[f32],
-        (scaling, shift): (f64, f64),
-    ) -> Result<Self, FinetuneError> {
-        if settings.timesteps.is_some_and(|(_, to)| to > alphas.len()) {
-            let fault = format!("timesteps must end at {} or before: the pack has no more", alphas.len());
+    pub(super) fn new(settings: &Finetune, data: Data, shape: Shape, noising: Noising) -> Result<Self, FinetuneError> {
+        if settings.timesteps.is_some_and(|(_, to)| to > noising.timesteps()) {
+            let fault = format!("timesteps must end at {} or before: the pack has no more", noising.timesteps());
             return Err(FinetuneError::Settings { fault });
         }
         let means = prompt_means(&data);
@@ -211,9 +215,7 @@ impl Source {
         let model = Kind::of(settings, &data, &terms, counts.0)?;
         let all = (0..data.pretraining.len()).collect();
         let pretraining = (counts.1 > 0).then(|| Deck::new(all, "pre-training", settings.seed));
-        let levels = alphas.iter().map(|&alpha| (alpha.sqrt(), (1.0 - alpha).sqrt())).collect();
-        let (scaling, shift) = (scaling as f32, shift as f32);
-        Ok(Self { settings: settings.clone(), data, shape, levels, scaling, shift, terms, model, pretraining, counts })
+        Ok(Self { settings: settings.clone(), data, shape, noising, terms, model, pretraining, counts })
     }
 
     /// What is learned from, in words and figures.
@@ -282,7 +284,7 @@ impl Source {
                 Pick::Vote(number) => &self.data.scored[self.data.votes[number].picture],
                 Pick::Pretraining(number) => &self.data.pretraining[number],
             };
-            let all = (0, self.levels.len());
+            let all = (0, self.noising.timesteps());
             let range = if pretraining { all } else { self.settings.timesteps.unwrap_or(all) };
             self.noised(picture, range, &mut micro, random)?;
             let dropped = pretraining && random.chance(self.settings.prompt_drop);
@@ -322,29 +324,11 @@ impl Source {
         random: &mut Random,
     ) -> Result<(), FinetuneError> {
         let moments = self.data.cache.demand(&picture.latent)?;
-        let cells = self.shape.cells();
-        if moments.len() != 2 * cells {
-            let fault = format!("a latent has {} moments instead of {}; remove DATA/cache", moments.len(), 2 * cells);
-            return Err(FinetuneError::Settings { fault });
-        }
         let timestep = from + random.below(to - from);
-        let (signal, deviation) = self.levels[timestep];
-        let (mean, log_variance) = moments.split_at(cells);
-        let start: Vec<f32> = mean
-            .iter()
-            .zip(log_variance)
-            .map(|(mean, log_variance)| {
-                let spread = (0.5 * log_variance.clamp(LOG_VARIANCE.0, LOG_VARIANCE.1)).exp();
-                (mean + spread * random.normal() - self.shift) * self.scaling
-            })
-            .collect();
-        for value in start {
-            let noise = random.normal();
-            micro.sample.push(signal * value + deviation * noise);
-            micro.noise.push(noise);
-        }
+        let start = self.noising.start(&moments, random)?;
+        self.noising.add(&start, timestep, random, (&mut micro.sample, &mut micro.noise));
         micro.timestep.push(timestep as f32);
-        micro.levels.push((signal, deviation));
+        micro.levels.push(self.noising.level(timestep));
         Ok(())
     }
 
@@ -493,6 +477,28 @@ mod tests {
         assert!(near, "{:?}, not {wanted:?}", micro.reference);
         assert_eq!((micro.mix, micro.anchor), (vec![0.0, 1.0], vec![0.0, 0.0]));
         assert!((distance - 0.005).abs() < 1e-6, "{distance}");
+    }
+
+    #[test]
+    fn a_latent_reward_leads_own_rows_no_farther_than_the_references_error() {
+        let micro = MicroBatch {
+            timestep: vec![0.0; 3],
+            noise: vec![0.0; 6],
+            levels: vec![(0.8, 0.6); 3],
+            reference: vec![0.5; 6],
+            mix: vec![1.0; 3],
+            anchor: vec![0.2; 3],
+            own: vec![true, true, false],
+            ..MicroBatch::default()
+        };
+        let mut led = micro.clone();
+        led.lead(2.0, &[0.1, -0.1, 30.0, 40.0, 1.0, 1.0]);
+        // 2 · 0.6 · 0.1 of the first; the second is cut to a root mean square of 0.5.
+        let cut = 0.5 * 2.0_f32.sqrt();
+        let wanted = [0.5 - 0.12, 0.5 + 0.12, 0.5 - 0.6 * cut, 0.5 - 0.8 * cut, 0.5, 0.5];
+        let near = led.reference.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(near, "{:?}, not {wanted:?}", led.reference);
+        assert_eq!((led.mix, led.anchor), (vec![0.0, 0.0, 1.0], vec![0.0, 0.0, 0.2]));
     }
 
     #[test]

@@ -20,7 +20,9 @@ mod forward;
 mod graph;
 mod import;
 mod kto;
+mod latent_reward;
 mod look;
+mod noising;
 mod objective;
 mod pull;
 mod record;
@@ -40,7 +42,7 @@ pub use graph::{
     forward_graph, objective_graph,
 };
 pub use import::{Import, Imported, import};
-pub use objective::{Kto, Objective, effective_size};
+pub use objective::{Kto, LatentReward, Objective, effective_size};
 pub use settings::{Finetune, Signal};
 
 /// What a finished run left.

@@ -16,6 +16,7 @@
 //! | signed target | (2r − 1) / b | 1 | 0 | NFT (Zheng et al. 2025), for ε |
 //! | signed target, relative | clip((r − mean of the prompt's pictures) / Z, −1, 1) / b | 1 | 0 | NFT, its optimality probability |
 //! | reward gradient | 0 | 1 | 0 | ReFL (Xu et al. 2023); y is ε_θ moved along the reward's gradient and towards ε_ref, in ε_ref's place |
+//! | latent reward | 0 | 1 | 0 | classifier guidance (Dhariwal and Nichol 2021) by a reward of noised latents (LPO, Zhang et al. 2025), distilled; y is ε_ref led by it, in ε_ref's place |
 //! | KTO | 1 | 0 | vote's weight, ±1 | Diffusion-KTO (Li et al. 2024) |
 //!
 //! Z is the standard deviation of r − mean over all pictures. Pre-training rows have m = 1, w = β, whatever the objective. With guidance s, ε_θ is ε_∅ + s (ε_z − ε_∅), and so is ε_ref.
@@ -47,6 +48,8 @@ pub enum Objective {
         /// What telling the picture's prompt from its contrasts counts for beside log r; a change that every prompt's reward rises by then counts less.
         contrast: f32,
     },
+    /// Towards where a reward that sees noise leads the parent: the target is ε_ref − s √(1 − ᾱ) ∂ ln σ(z) / ∂x_t, with z learned from the votes first.
+    LatentReward(LatentReward),
     /// From the votes themselves, without a reward.
     Kto(Kto),
 }
@@ -67,6 +70,23 @@ pub struct Kto {
 impl Default for Kto {
     fn default() -> Self {
         Self { sharpness: 5000.0, liked: 0.8, weights: [1.0, 1.0], window: 8 }
+    }
+}
+
+/// Settings of [`Objective::LatentReward`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LatentReward {
+    /// s > 0: 1 would be exact if the latent reward and the steps were; more leads farther. Default: 80.
+    pub strength: f32,
+    /// Updates of the latent reward, of 64 rows each. Default: 1,500.
+    pub steps: u64,
+    /// Its highest learning rate. Default: 4e-4.
+    pub rate: f32,
+}
+
+impl Default for LatentReward {
+    fn default() -> Self {
+        Self { strength: 80.0, steps: 1500, rate: 4e-4 }
     }
 }
 
@@ -98,14 +118,14 @@ impl Objective {
                 let score = if spread > 0.0 { ((reward - mean) / spread).clamp(-1.0, 1.0) } else { 0.0 };
                 Terms { mix: score / bound, ..DENOISE }
             }
-            Self::RewardGradient { .. } => DENOISE,
+            Self::RewardGradient { .. } | Self::LatentReward(_) => DENOISE,
             Self::Kto(_) => Terms { weight: 0.0, ..DENOISE },
         }
     }
 
     /// Whether the reference's prediction is part of the target.
     pub(super) fn needs_reference(&self) -> bool {
-        matches!(self, Self::SignedTarget { .. } | Self::RewardGradient { .. } | Self::Kto(_))
+        !matches!(self, Self::RewardWeighted | Self::Centred)
     }
 }
 

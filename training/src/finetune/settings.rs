@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use plaudit::pack::Pack;
 use serde::{Deserialize, Serialize};
 
-use super::{FinetuneError, Objective};
+use super::{FinetuneError, LatentReward, Objective};
 use crate::step::Selection;
 
 /// What r is.
@@ -186,13 +186,24 @@ impl Finetune {
                 validation_rows: 64,
                 ..self
             },
+            // r is what the latent reward learns from, so that votes count, where there are any.
+            Objective::LatentReward(_) => Self {
+                objective,
+                signal: Signal::Votes,
+                balance: true,
+                timesteps: Some((200, 1000)),
+                steps: 750,
+                rate: 2e-4,
+                average: Some(0.98),
+                ..self
+            },
             _ => Self { objective, ..self },
         }
     }
 
     /// What follows from the pack: the reward's gradient is taken at pictures as they are drawn, with the pack's guidance where none is named.
     pub(super) fn resolved(&self, pack: &Pack) -> Self {
-        let drawn = matches!(self.objective, Objective::RewardGradient { .. });
+        let drawn = matches!(self.objective, Objective::RewardGradient { .. } | Objective::LatentReward(_));
         let guidance = self.guidance.or_else(|| drawn.then(|| pack.guidance() as f32));
         Self { guidance, ..self.clone() }
     }
@@ -252,6 +263,11 @@ impl Finetune {
                 if !(reach.is_finite() && reach > 0.0 && weight(contrast)) =>
             {
                 refuse("the reward gradient's reach must be above 0, and its contrast finite and not negative")
+            }
+            Objective::LatentReward(LatentReward { strength, steps, rate })
+                if !(strength.is_finite() && strength > 0.0 && steps > 0 && weight(rate)) =>
+            {
+                refuse("the latent reward's strength and steps must be above 0, and its rate finite and not negative")
             }
             Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),
             Objective::Kto(_) if !self.unlabelled.is_empty() => {

@@ -4,7 +4,7 @@ use std::{path::PathBuf, thread::available_parallelism, time::Instant};
 
 use plaudit::{
     pack::{Component, Pack},
-    pipeline::schedule::{Prediction, SchedulerConfig},
+    pipeline::schedule::SchedulerConfig,
     runtime::SessionSettings,
 };
 use plaudit_onnx::Model;
@@ -17,7 +17,9 @@ use super::{
     forward::Forward,
     graph::{ANCHOR_ERROR, Shape, objective_graph},
     kto::{self, Window},
+    latent_reward::{self, Guide, Lesson},
     look::Looks,
+    noising::Noising,
     pull::{Plan, Pull},
     rollout::Rollout,
     validation::{Judge, Validation},
@@ -64,18 +66,29 @@ pub(super) fn train(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Tra
     let unet = unet(settings, pack)?;
     let shape = shape(settings, pack, data)?;
     let (learned, kept) = data.divide(settings);
-    let learning = source(settings, pack, &learned, shape)?;
+    let noising = Noising::of(settings, pack, &shape)?;
+    let learning = Source::new(settings, learned.clone(), shape, noising.clone())?;
     tracing::info!("{}", learning.summary());
+    let lesson =
+        Lesson { settings, unet, shape, noising: noising.clone(), learned: &learned, kept: kept.as_ref(), began };
+    let guide = match settings.objective {
+        Objective::LatentReward(wanted) => Some((wanted.strength, latent_reward::learn(lesson, wanted)?)),
+        _ => None,
+    };
     let plan = Plan::of(settings, pack, &shape)?;
-    let mut trainer = trainer(settings, pack, unet, &shape, (kept.is_some(), plan.as_ref()))?;
+    let led = guide.as_ref().map_or(0, |(_, (model, _))| estimate::session(model));
+    let mut trainer = trainer(settings, pack, unet, &shape, (kept.is_some(), plan.as_ref()), led)?;
     let mut bench = Bench::open(settings, unet, &shape, &trainer, plan)?;
+    if let Some((strength, (model, gradient))) = guide {
+        bench.guide = Some((strength, Guide::open(&model, gradient, &sessions(threads(settings)))?));
+    }
     let mut run = Run::open(run_settings(settings), &mut trainer)?;
     let lines = kto::lines(&directory)?;
     bench.resume(settings, &lines);
     if !run.is_done(&trainer) {
         bench.admit(settings, learning.clone(), &mut trainer)?;
     }
-    let mut validation = match kept.map(|kept| source(settings, pack, &kept, shape)) {
+    let mut validation = match kept.map(|kept| Source::new(settings, kept, shape, noising)) {
         Some(Ok(source)) => Some(bench.validation(settings, pack, unet, &shape, source, &trainer)?),
         // Too little to go by: the run itself has enough.
         None | Some(Err(FinetuneError::Few { .. })) => None,
@@ -173,23 +186,13 @@ fn shape(settings: &Finetune, pack: &Pack, data: &Data) -> Result<Shape, Finetun
     })
 }
 
-fn source(settings: &Finetune, pack: &Pack, data: &Data, shape: Shape) -> Result<Source, FinetuneError> {
-    let process = SchedulerConfig::from_json(pack.scheduler())?.forward_process()?;
-    if process.prediction != Prediction::Epsilon {
-        let fault =
-            "its denoiser does not predict the noise (prediction_type epsilon), which these objectives are made for"
-                .into();
-        return Err(FinetuneError::Unfit { pack: settings.pack.clone(), fault });
-    }
-    Source::new(settings, data.clone(), shape, &process.alphas, (pack.scaling_factor(), pack.shift_factor()))
-}
-
 fn trainer(
     settings: &Finetune,
     pack: &Pack,
     unet: &Model,
     shape: &Shape,
     (validates, plan): (bool, Option<&Plan>),
+    led: u64,
 ) -> Result<Trainer, FinetuneError> {
     let graph = TrainGraph::build(objective_graph(unet, shape)?, &settings.selection, &Default::default())?;
     let threads = threads(settings);
@@ -202,7 +205,7 @@ fn trainer(
     let forwards = forwards + usize::from(plan.is_some());
     let sessions_of_plan = 1 + u64::from(validates);
     let pulls = plan.map_or(0, |plan| sessions_of_plan * estimate::session(plan.model()));
-    Memory::of(settings, &graph, lanes, forwards, sheets + pulls).admit(settings)?;
+    Memory::of(settings, &graph, lanes, forwards, sheets + pulls + led).admit(settings)?;
     let trainer = TrainerSettings {
         optimiser: AdamWSettings {
             weight_decay: settings.weight_decay,
@@ -222,12 +225,12 @@ fn trainer(
     Ok(Trainer::new(graph, &sessions(threads / lanes), trainer)?)
 }
 
-fn threads(settings: &Finetune) -> usize {
+pub(super) fn threads(settings: &Finetune) -> usize {
     if settings.threads == 0 { available_parallelism().map_or(1, usize::from) } else { settings.threads }
 }
 
 /// Runs take hours beside other work: threads that wait must not burn the cores.
-fn sessions(threads: usize) -> SessionSettings {
+pub(super) fn sessions(threads: usize) -> SessionSettings {
     SessionSettings {
         threads,
         spinning: false,
@@ -266,6 +269,8 @@ struct Bench {
     current: Option<Forward>,
     pull: Option<(f32, Pull)>,
     plan: Option<Plan>,
+    /// s, and who leads.
+    guide: Option<(f32, Guide)>,
     window: Option<Window>,
     balance: bool,
 }
@@ -287,7 +292,15 @@ impl Bench {
         };
         let moving = kto(settings).is_some() || pull.is_some();
         let current = moving.then(|| Forward::current(unet, shape, lora(settings), trainer.parameters(), &sessions));
-        Ok(Self { reference, current: current.transpose()?, pull, plan, window: None, balance: settings.balance })
+        Ok(Self {
+            reference,
+            current: current.transpose()?,
+            pull,
+            plan,
+            guide: None,
+            window: None,
+            balance: settings.balance,
+        })
     }
 
     fn resume(&mut self, settings: &Finetune, lines: &[Line]) {
@@ -299,6 +312,7 @@ impl Bench {
         if self.refer(batch, trainer)? {
             facts.push((REFERENCE_ERROR.to_owned(), batch.reference_error()));
         }
+        facts.extend(self.lead(batch)?.map(|liked| (REWARD.to_owned(), liked)));
         if let (Some(current), Some(window)) = (&mut self.current, &mut self.window) {
             current.follow(trainer, Which::Current);
             let found = window.apply(batch, current)?;
@@ -341,6 +355,21 @@ impl Bench {
         Ok(true)
     }
 
+    /// Moves targets where the latent reward leads; its mean over own rows.
+    fn lead(&mut self, batch: &mut GlobalBatch) -> Result<Option<f32>, FinetuneError> {
+        let Some((strength, guide)) = &mut self.guide else { return Ok(None) };
+        let (mut sum, mut own) = (0.0, 0);
+        for micro in &mut batch.micros {
+            let (logits, gradients) = guide.at(micro)?;
+            for (logit, _) in logits.iter().zip(&micro.own).filter(|(_, own)| **own) {
+                sum += 1.0 / (1.0 + (-logit).exp());
+                own += 1;
+            }
+            micro.lead(*strength, gradients);
+        }
+        Ok(Some(sum / own.max(1) as f32))
+    }
+
     /// Rows of prompts that are not learned from, and a session of their loss.
     fn validation(
         &mut self,
@@ -355,6 +384,7 @@ impl Bench {
         let mut batches = (0..count).map(|number| source.batch(number)).collect::<Result<Vec<_>, _>>()?;
         for batch in &mut batches {
             self.refer(batch, trainer)?;
+            self.lead(batch)?;
         }
         let (parameters, sessions) = (trainer.parameters(), sessions(threads(settings)));
         let judge = if let Some(plan) = &self.plan {
@@ -368,9 +398,9 @@ impl Bench {
         Validation::open(settings, judge, batches, &directory(settings), trainer.steps())
     }
 
-    /// Without a reference the distance from it is no figure.
+    /// Without a reference the distance from it is no figure, nor is it where a target has taken its place.
     fn prune(&self, extra: &mut indexmap::IndexMap<String, f32>) {
-        if self.reference.is_none() && self.current.is_none() {
+        if (self.reference.is_none() && self.current.is_none()) || self.guide.is_some() {
             extra.shift_remove(ANCHOR_ERROR);
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use plaudit::feedback::dataset::Format;
 use plaudit_training::{
-    finetune::{Finetune, FinetuneError, Kto, Objective, Signal, finetune},
+    finetune::{Finetune, FinetuneError, Kto, LatentReward, Objective, Signal, finetune},
     step::{Lora, Selection},
 };
 
@@ -257,6 +257,54 @@ fn the_reward_gradient_raises_the_reward_of_pictures_of_other_prompts() {
     let more = Finetune { validation_share: 0.2, out: folder.path().join("other"), ..run };
     let error = finetune(&more).expect_err("other prompts").to_string();
     assert!(error.contains("validation_share"), "{error}");
+}
+
+#[test]
+fn the_latent_reward_is_learned_from_votes_first_and_leads_the_denoiser_then() {
+    let folder = tempfile::tempdir().unwrap();
+    dataset(folder.path(), 40, Format::JsonLines);
+    let objective = Objective::LatentReward(LatentReward { strength: 60.0, steps: 60, rate: 1e-3 });
+    let run = Finetune {
+        labelled: Some(folder.path().join("dataset")),
+        rows: 4,
+        steps: 12,
+        rate: 3e-4,
+        average: None,
+        validation_share: 0.4,
+        validation_rows: 16,
+        validate_every: 12,
+        ..settings(folder.path(), "latent").with_objective(objective)
+    };
+    let done = tuned(&run);
+    let learned = run.data.join("run/latent-reward");
+    let lines = fs::read_to_string(learned.join("metrics.jsonl")).expect("its losses");
+    let losses: Vec<f64> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["loss"].as_f64().expect("a loss"))
+        .collect();
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    println!(
+        "cross-entropy {:.4} → {:.4}, {:.2} s a step",
+        mean(&losses[..5]),
+        mean(&losses[losses.len() - 5..]),
+        done.seconds / done.steps as f64
+    );
+    assert!((losses[0] - std::f64::consts::LN_2).abs() < 1e-4, "a coin at first: {}", losses[0]);
+    assert!(mean(&losses[losses.len() - 5..]) < 0.9 * losses[0], "{losses:?}");
+    let ranks: serde_json::Value =
+        serde_json::from_slice(&fs::read(learned.join("ranks.json")).expect("ranks")).expect("JSON");
+    assert_eq!(ranks["by_timestep"].as_array().map(Vec::len), Some(5), "{ranks}");
+    let seen = validated(&run);
+    assert!(seen.len() == 2 && seen[1].1 < seen[0].1, "the denoiser goes where it is led: {seen:?}");
+    assert!(column(&run, "reward").iter().all(|liked| (0.0..=1.0).contains(liked)));
+
+    // Killed after it was learned: the next run takes it up and ends with the same pack.
+    let bytes = fs::read(run.out.join("unet/model.safetensors")).expect("weights");
+    fs::remove_dir_all(&run.out).expect("gone");
+    fs::remove_dir_all(run.data.join("run/checkpoints")).expect("gone");
+    tuned(&run);
+    assert!(bytes == fs::read(run.out.join("unet/model.safetensors")).expect("weights"), "not the same weights");
+    assert!(fs::read_to_string(learned.join("metrics.jsonl")).expect("its losses") == lines, "learned once");
 }
 
 #[test]

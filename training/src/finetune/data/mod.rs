@@ -121,7 +121,7 @@ impl Data {
     }
 
     /// Weights of each picture's votes: up, and in all.
-    fn votes_by_picture(&self) -> Vec<(f32, f32)> {
+    pub(super) fn votes_by_picture(&self) -> Vec<(f32, f32)> {
         let mut sums = vec![(0.0, 0.0); self.scored.len()];
         for vote in &self.votes {
             let (up, all) = &mut sums[vote.picture];

@@ -1,0 +1,109 @@
+//! What it learns from: voted pictures under noise.
+
+use crate::{
+    finetune::{
+        FinetuneError,
+        data::{Data, Prompt},
+        deck::Deck,
+        graph::Shape,
+        noising::Noising,
+    },
+    random::Random,
+    step::Batch,
+};
+
+use super::graph::{LABEL, SAMPLE, WEIGHT};
+
+/// Words of prompts whose pictures must not be mirrored.
+const SIDES: [&str; 2] = ["left", "right"];
+
+/// The inputs of one run of the graph.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Rows {
+    pub(super) sample: Vec<f32>,
+    pub(super) timestep: Vec<f32>,
+    pub(super) text: Vec<f32>,
+    label: Vec<f32>,
+    weight: Vec<f32>,
+}
+
+impl Rows {
+    pub(super) fn fill(&self, batch: &mut Batch<'_>) {
+        let inputs = [
+            (SAMPLE, &self.sample),
+            ("timestep", &self.timestep),
+            ("encoder_hidden_states", &self.text),
+            (LABEL, &self.label),
+            (WEIGHT, &self.weight),
+        ];
+        inputs.into_iter().for_each(|(name, values)| batch.f32(name).copy_from_slice(values));
+    }
+}
+
+/// Where rows come from. A batch is a function of the seed and its step's number.
+#[derive(Debug, Clone)]
+pub(super) struct Votes {
+    data: Data,
+    noising: Noising,
+    shape: Shape,
+    deck: Deck,
+    /// Weight of each picture: its votes and one for the reward, of mean 1.
+    weights: Vec<f32>,
+    seed: u64,
+}
+
+impl Votes {
+    pub(super) fn new(data: Data, noising: Noising, shape: Shape, seed: u64) -> Self {
+        let mut weights: Vec<f32> = data.votes_by_picture().into_iter().map(|(_, all)| 1.0 + all).collect();
+        let mean = weights.iter().sum::<f32>() / weights.len().max(1) as f32;
+        weights.iter_mut().for_each(|weight| *weight /= mean);
+        let deck = Deck::new((0..data.scored.len()).collect(), "latent reward", seed);
+        Self { data, noising, shape, deck, weights, seed }
+    }
+
+    /// How many timesteps there are.
+    pub(super) fn timesteps(&self) -> usize {
+        self.noising.timesteps()
+    }
+
+    /// Micro-batches of a step, counted from 0.
+    pub(super) fn batch(&mut self, step: u64, micros: usize) -> Result<Vec<Rows>, FinetuneError> {
+        let mut random = Random::stream(self.seed, &format!("latent reward {step}"));
+        (0..micros)
+            .map(|micro| {
+                let place = (step * micros as u64 + micro as u64) * self.shape.rows as u64;
+                let pictures: Vec<usize> = (0..self.shape.rows).map(|row| self.deck.at(place + row as u64)).collect();
+                self.rows(&pictures, None, &mut random)
+            })
+            .collect()
+    }
+
+    /// Rows of some pictures, at a timestep or any; at any they are mirrored half of the time.
+    pub(super) fn rows(
+        &self,
+        pictures: &[usize],
+        timestep: Option<usize>,
+        random: &mut Random,
+    ) -> Result<Rows, FinetuneError> {
+        let (mut rows, mut noise) = (Rows::default(), Vec::new());
+        for &number in pictures {
+            let picture = &self.data.scored[number];
+            let prompt = &self.data.prompts[picture.prompt];
+            let mut start = self.noising.start(&self.data.cache.demand(&picture.latent)?, random)?;
+            if timestep.is_none() && may_be_mirrored(prompt) && random.chance(0.5) {
+                start.chunks_mut(self.shape.latent[2]).for_each(<[f32]>::reverse);
+            }
+            let timestep = timestep.unwrap_or_else(|| random.below(self.noising.timesteps()));
+            self.noising.add(&start, timestep, random, (&mut rows.sample, &mut noise));
+            rows.timestep.push(timestep as f32);
+            rows.text.extend(self.data.cache.demand(&prompt.embedding)?);
+            rows.label.push(picture.reward);
+            rows.weight.push(self.weights[number]);
+        }
+        Ok(rows)
+    }
+}
+
+fn may_be_mirrored(prompt: &Prompt) -> bool {
+    !prompt.text.split(|c: char| !c.is_alphanumeric()).any(|word| SIDES.contains(&word.to_lowercase().as_str()))
+}
