@@ -88,6 +88,9 @@ pub(crate) struct FinetuneArguments {
     /// Highest learning rate of the latent reward [default: 4e-4]
     #[arg(long)]
     latent_rate: Option<f32>,
+    /// Share of the latent reward's rows that show a picture with a contrast of its prompt: wrong as far as the picture is right [default: 0.25]
+    #[arg(long)]
+    latent_contrast: Option<f32>,
     /// The reward gradient's reach, as a share of the parent's error [default: 0.5]
     #[arg(long)]
     reach: Option<f32>,
@@ -287,6 +290,7 @@ impl FinetuneArguments {
             ("--strength", self.strength.is_some(), &[Choice::LatentReward]),
             ("--latent-steps", self.latent_steps.is_some(), &[Choice::LatentReward]),
             ("--latent-rate", self.latent_rate.is_some(), &[Choice::LatentReward]),
+            ("--latent-contrast", self.latent_contrast.is_some(), &[Choice::LatentReward]),
             ("--contrast", self.contrast.is_some(), &[Choice::RewardGradient]),
             ("--kto-beta", self.kto_beta.is_some(), &[Choice::Kto]),
             ("--kto-liked", self.kto_liked.is_some(), &[Choice::Kto]),
@@ -320,6 +324,7 @@ impl FinetuneArguments {
                 strength: self.strength.unwrap_or(latent.strength),
                 steps: self.latent_steps.unwrap_or(latent.steps),
                 rate: self.latent_rate.unwrap_or(latent.rate),
+                contrast: self.latent_contrast.unwrap_or(latent.contrast),
             }),
             Choice::Kto => Objective::Kto(Kto {
                 sharpness: self.kto_beta.unwrap_or(kto.sharpness),
@@ -407,8 +412,14 @@ mod tests {
     fn a_flag_of_another_objective_is_refused_by_its_name() {
         let refused = checked("--objective centred --kto-beta 300").expect_err("it would change nothing").to_string();
         assert!(refused.contains("--kto-beta") && refused.contains("--objective kto"), "{refused}");
-        assert!(checked("--objective kto --bound 2").is_err());
-        for fine in ["--objective kto --kto-beta 300", "--objective relative-target --bound 2", "--objective centred"] {
+        for other in ["kto --bound 2", "kto --signal votes", "reward-gradient --signal raw", "centred --strength 3"] {
+            assert!(checked(&format!("--objective {other}")).is_err(), "{other}");
+        }
+        for fine in [
+            "--objective kto --kto-beta 300",
+            "--objective relative-target --bound 2",
+            "--objective latent-reward --strength 30 --signal raw",
+        ] {
             checked(fine).expect(fine);
         }
     }

@@ -191,7 +191,6 @@ impl Finetune {
                 objective,
                 signal: Signal::Votes,
                 balance: true,
-                timesteps: Some((200, 1000)),
                 steps: 750,
                 rate: 2e-4,
                 average: Some(0.98),
@@ -264,10 +263,12 @@ impl Finetune {
             {
                 refuse("the reward gradient's reach must be above 0, and its contrast finite and not negative")
             }
-            Objective::LatentReward(LatentReward { strength, steps, rate })
-                if !(strength.is_finite() && strength > 0.0 && steps > 0 && weight(rate)) =>
+            Objective::LatentReward(LatentReward { strength, steps, rate, contrast })
+                if !(strength.is_finite() && strength > 0.0 && steps > 0 && weight(rate) && share(contrast)) =>
             {
-                refuse("the latent reward's strength and steps must be above 0, and its rate finite and not negative")
+                refuse(
+                    "the latent reward's strength and steps must be above 0, its rate finite and not negative, its contrast at least 0 and below 1",
+                )
             }
             Objective::Kto(_) if self.labelled.is_none() => refuse("KTO learns from votes: give --dataset"),
             Objective::Kto(_) if !self.unlabelled.is_empty() => {

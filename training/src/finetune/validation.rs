@@ -37,7 +37,7 @@ struct Seen {
     loss: f64,
     /// ‖ε_θ − ε‖².
     noise_error: f64,
-    /// ‖ε_θ − ε_ref‖².
+    /// ‖ε_θ − ε_ref‖²; of the latent reward's target, where that has taken the place of ε_ref.
     anchor_error: f64,
 }
 

@@ -263,7 +263,8 @@ fn the_reward_gradient_raises_the_reward_of_pictures_of_other_prompts() {
 fn the_latent_reward_is_learned_from_votes_first_and_leads_the_denoiser_then() {
     let folder = tempfile::tempdir().unwrap();
     dataset(folder.path(), 40, Format::JsonLines);
-    let objective = Objective::LatentReward(LatentReward { strength: 60.0, steps: 60, rate: 1e-3 });
+    let objective =
+        Objective::LatentReward(LatentReward { strength: 60.0, steps: 60, rate: 1e-3, ..LatentReward::default() });
     let run = Finetune {
         labelled: Some(folder.path().join("dataset")),
         rows: 4,

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Finetune, FinetuneError, Objective,
     cache::{Cache, Key},
+    pull::CONTRASTS,
 };
 use crate::{checkpoint::hex, random::Random};
 
@@ -49,6 +50,8 @@ pub(super) struct Prompt {
     pub(super) embedding: Key,
     /// Points of CLIP in the cache of itself and of its contrasts, where they are wanted.
     pub(super) points: Vec<Key>,
+    /// Embeddings of its contrasts, where they are wanted.
+    pub(super) contrasts: Vec<Key>,
 }
 
 /// Everything, by number.
@@ -84,6 +87,9 @@ impl Data {
         }
         if let Some(folder) = &settings.pretraining {
             gatherer.pretraining(folder)?;
+        }
+        if matches!(settings.objective, Objective::LatentReward(latent) if latent.contrast > 0.0) {
+            gatherer.contrasts()?;
         }
         let mut data = gatherer.finish();
         if rewarded {
@@ -204,9 +210,19 @@ impl Gatherer {
         }
         let embedding = self.encoders.prompt(text)?;
         let number = self.data.prompts.len();
-        self.data.prompts.push(Prompt { text: text.to_owned(), embedding, points: Vec::new() });
+        self.data.prompts.push(Prompt { text: text.to_owned(), embedding, points: Vec::new(), contrasts: Vec::new() });
         self.numbers.insert(text.to_owned(), number);
         Ok(number)
+    }
+
+    /// Embeds the contrasts of every prompt so far.
+    fn contrasts(&mut self) -> Result<(), FinetuneError> {
+        for number in 0..self.data.prompts.len() {
+            let contrasts = plaudit::contrast::contrasts(&self.data.prompts[number].text, CONTRASTS);
+            let keys = contrasts.iter().map(|contrast| self.encoders.prompt(&contrast.prompt));
+            self.data.prompts[number].contrasts = keys.collect::<Result<_, _>>()?;
+        }
+        Ok(())
     }
 
     /// A picture's numbers, computed where the cache lacks them.
@@ -236,7 +252,12 @@ mod tests {
     fn data(folder: &std::path::Path) -> Data {
         let cache = Cache::open(folder).expect("a cache");
         let key = || Key::new("none", "", "");
-        let prompt = |number: usize| Prompt { text: format!("prompt {number}"), embedding: key(), points: Vec::new() };
+        let prompt = |number: usize| Prompt {
+            text: format!("prompt {number}"),
+            embedding: key(),
+            points: Vec::new(),
+            contrasts: Vec::new(),
+        };
         let picture = |number: usize| Picture {
             sha256: number.to_string(),
             prompt: number / 2,

@@ -106,7 +106,7 @@ pub(super) fn learn(lesson: Lesson<'_>, wanted: LatentReward) -> Result<(Model, 
         &mut trainer,
     )?;
     if !run.is_done(&trainer) {
-        let mut votes = Votes::new(learned.clone(), noising.clone(), taught, settings.seed);
+        let mut votes = Votes::new(learned.clone(), noising.clone(), taught, wanted.contrast, settings.seed);
         let feed = Feed::start(trainer.steps(), move |step| votes.batch(step, MICRO_BATCHES));
         while !run.is_done(&trainer) {
             if settings.leg.is_some_and(|leg| began.elapsed() >= leg) {
@@ -128,7 +128,7 @@ pub(super) fn learn(lesson: Lesson<'_>, wanted: LatentReward) -> Result<(Model, 
     if let Some(kept) = kept.filter(|_| !folder.join(RANKS).exists()) {
         let (model, gradient) = guide(&taught)?;
         let mut session = Guide::open(&model, gradient, &sessions(threads(settings)))?;
-        rank(&mut session, Votes::new(kept.clone(), noising, taught, settings.seed), kept, settings, &folder)?;
+        rank(&mut session, Votes::new(kept.clone(), noising, taught, 0.0, settings.seed), kept, settings, &folder)?;
     }
     guide(&Shape { guided: false, ..shape })
 }

@@ -49,16 +49,18 @@ pub(super) struct Votes {
     deck: Deck,
     /// Weight of each picture: its votes and one for the reward, of mean 1.
     weights: Vec<f32>,
+    /// Share of rows that show a contrast in the prompt's place.
+    contrast: f32,
     seed: u64,
 }
 
 impl Votes {
-    pub(super) fn new(data: Data, noising: Noising, shape: Shape, seed: u64) -> Self {
+    pub(super) fn new(data: Data, noising: Noising, shape: Shape, contrast: f32, seed: u64) -> Self {
         let mut weights: Vec<f32> = data.votes_by_picture().into_iter().map(|(_, all)| 1.0 + all).collect();
         let mean = weights.iter().sum::<f32>() / weights.len().max(1) as f32;
         weights.iter_mut().for_each(|weight| *weight /= mean);
         let deck = Deck::new((0..data.scored.len()).collect(), "latent reward", seed);
-        Self { data, noising, shape, deck, weights, seed }
+        Self { data, noising, shape, deck, weights, contrast, seed }
     }
 
     /// How many timesteps there are.
@@ -78,27 +80,31 @@ impl Votes {
             .collect()
     }
 
-    /// Rows of some pictures, at a timestep or any; at any they are mirrored half of the time.
+    /// Rows of some pictures, at a timestep or any; at any they are mirrored half of the time, and contrasts are among them.
     pub(super) fn rows(
         &self,
         pictures: &[usize],
         timestep: Option<usize>,
         random: &mut Random,
     ) -> Result<Rows, FinetuneError> {
-        let (mut rows, mut noise) = (Rows::default(), Vec::new());
+        let (mut rows, mut noise, any) = (Rows::default(), Vec::new(), timestep.is_none());
         for &number in pictures {
             let picture = &self.data.scored[number];
             let prompt = &self.data.prompts[picture.prompt];
             let mut start = self.noising.start(&self.data.cache.demand(&picture.latent)?, random)?;
-            if timestep.is_none() && may_be_mirrored(prompt) && random.chance(0.5) {
+            if any && may_be_mirrored(prompt) && random.chance(0.5) {
                 start.chunks_mut(self.shape.latent[2]).for_each(<[f32]>::reverse);
             }
             let timestep = timestep.unwrap_or_else(|| random.below(self.noising.timesteps()));
             self.noising.add(&start, timestep, random, (&mut rows.sample, &mut noise));
             rows.timestep.push(timestep as f32);
-            rows.text.extend(self.data.cache.demand(&prompt.embedding)?);
-            rows.label.push(picture.reward);
-            rows.weight.push(self.weights[number]);
+            let mut row = (&prompt.embedding, picture.reward, self.weights[number]);
+            if any && !prompt.contrasts.is_empty() && random.chance(self.contrast) {
+                row = (&prompt.contrasts[random.below(prompt.contrasts.len())], 0.0, row.2 * picture.reward);
+            }
+            rows.text.extend(self.data.cache.demand(row.0)?);
+            rows.label.push(row.1);
+            rows.weight.push(row.2);
         }
         Ok(rows)
     }
