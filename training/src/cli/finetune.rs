@@ -88,7 +88,7 @@ pub(crate) struct FinetuneArguments {
     /// Highest learning rate of the latent reward [default: 4e-4]
     #[arg(long)]
     latent_rate: Option<f32>,
-    /// Share of the latent reward's rows that show a picture with a contrast of its prompt: wrong as far as the picture is right [default: 0.25]
+    /// Share of the latent reward's rows that show a picture with a contrast of its prompt: wrong as far as the picture is right [default: 0]
     #[arg(long)]
     latent_contrast: Option<f32>,
     /// The reward gradient's reach, as a share of the parent's error [default: 0.5]

@@ -81,3 +81,11 @@ impl Noising {
         }
     }
 }
+
+#[cfg(test)]
+impl Noising {
+    /// One timestep, and no noise at it.
+    pub(super) fn still(cells: usize) -> Self {
+        Self { levels: vec![(1.0, 0.0)], scaling: 1.0, shift: 0.0, cells }
+    }
+}

@@ -83,13 +83,13 @@ pub struct LatentReward {
     /// Its highest learning rate. Default: 4e-4.
     pub rate: f32,
     /// Share of its rows that show a picture with a contrast of its prompt in the prompt's place, which is wrong as far as the picture is right: 0 ≤ q < 1. What the
-    /// denoiser always gets right no vote speaks of, and a reward that was never told would let it go. Default: 0.25.
+    /// denoiser always gets right no vote speaks of. Default: 0, as it was not shown to help (docs/finetune.md).
     pub contrast: f32,
 }
 
 impl Default for LatentReward {
     fn default() -> Self {
-        Self { strength: 80.0, steps: 1500, rate: 4e-4, contrast: 0.25 }
+        Self { strength: 80.0, steps: 1500, rate: 4e-4, contrast: 0.0 }
     }
 }
 

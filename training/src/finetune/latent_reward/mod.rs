@@ -238,7 +238,7 @@ mod tests {
         let (model, gradients) = differentiate(model, &[SAMPLE.to_owned()]).expect("a gradient");
         let mut guide = Guide::open(&model, gradients[SAMPLE].clone(), &SessionSettings::default()).expect("a session");
         let (logits, gradients) =
-            guide.run(&[0.5; 2 * 4 * 16 * 16], &[10.0, 900.0], &[0.1; 2 * 24 * 128]).expect("an answer");
+            guide.run(&[0.5; 2 * 4 * 16 * 16], &[10.0, 900.0], &vec![0.1; 2 * 24 * 128]).expect("an answer");
         assert_eq!(logits, [0.0, 0.0]);
         assert!(gradients.iter().all(|&x| x == 0.0));
     }

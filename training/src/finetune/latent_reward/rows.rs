@@ -113,3 +113,63 @@ impl Votes {
 fn may_be_mirrored(prompt: &Prompt) -> bool {
     !prompt.text.split(|c: char| !c.is_alphanumeric()).any(|word| SIDES.contains(&word.to_lowercase().as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finetune::{
+        cache::{Cache, Key},
+        data::Picture,
+    };
+
+    const SHAPE: Shape = Shape { rows: 64, latent: [1, 2, 2], features: [1, 2], guided: false };
+
+    /// A picture of a prompt with one contrast, without noise.
+    fn votes(folder: &std::path::Path, prompt: &str) -> Votes {
+        let cache = Cache::open(folder).expect("a cache");
+        let put = |name: &str, values: &[f32]| {
+            let key = Key::new(name, "", "");
+            cache.get_or(&key, || Ok(values.to_vec())).expect("room");
+            key
+        };
+        let prompts = vec![Prompt {
+            text: prompt.into(),
+            embedding: put("own", &[1.0; 2]),
+            points: Vec::new(),
+            contrasts: vec![put("contrast", &[2.0; 2])],
+        }];
+        let latent = put("latent", &[1.0, 2.0, 3.0, 4.0, -30.0, -30.0, -30.0, -30.0]);
+        let scored = vec![Picture { sha256: "0".into(), prompt: 0, latent, point: None, reward: 0.8 }];
+        let data = Data {
+            cache,
+            prompts,
+            empty: 0,
+            scored,
+            votes: Vec::new(),
+            pretraining: Vec::new(),
+            events: None,
+            reward: None,
+            sha256: String::new(),
+        };
+        Votes::new(data, Noising::still(4), SHAPE, 0.5, 0)
+    }
+
+    #[test]
+    fn contrasts_are_wrong_as_far_as_the_picture_is_right_and_pictures_without_sides_are_mirrored() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (starry, sided) = (votes(folder.path(), "a red star"), votes(folder.path(), "a star, left of a boat"));
+        let rows = |votes: &Votes, timestep| votes.rows(&[0; 64], timestep, &mut Random::new(7)).expect("rows");
+        let made = rows(&starry, None);
+        let contrasts = (0..64).filter(|&row| made.text[2 * row] == 2.0).count();
+        assert!((16..48).contains(&contrasts), "{contrasts} of 64");
+        for row in 0..64 {
+            let (label, weight) = if made.text[2 * row] == 2.0 { (0.0, 0.8) } else { (0.8, 1.0) };
+            assert_eq!((made.label[row], made.weight[row]), (label, weight));
+        }
+        let mirrored = |rows: &Rows| rows.sample.chunks(4).filter(|x| x[0] > x[1] && x[2] > x[3]).count();
+        assert!((16..48).contains(&mirrored(&made)), "{} of 64", mirrored(&made));
+        assert_eq!(mirrored(&rows(&sided, None)), 0, "left would become right");
+        let looked_at = rows(&starry, Some(0));
+        assert_eq!((mirrored(&looked_at), looked_at.text, looked_at.label), (0, vec![1.0; 128], vec![0.8; 64]));
+    }
+}
