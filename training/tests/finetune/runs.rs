@@ -290,7 +290,7 @@ fn the_latent_reward_is_learned_from_votes_first_and_leads_the_denoiser_then() {
         mean(&losses[losses.len() - 5..]),
         done.seconds / done.steps as f64
     );
-    assert!((losses[0] - std::f64::consts::LN_2).abs() < 1e-4, "a coin at first: {}", losses[0]);
+    assert!((losses[0] - std::f64::consts::LN_2).abs() < 1e-3, "a coin at first: {}", losses[0]);
     assert!(mean(&losses[losses.len() - 5..]) < 0.9 * losses[0], "{losses:?}");
     let ranks: serde_json::Value =
         serde_json::from_slice(&fs::read(learned.join("ranks.json")).expect("ranks")).expect("JSON");
