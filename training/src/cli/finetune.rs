@@ -62,7 +62,7 @@ pub(crate) struct FinetuneArguments {
     #[arg(long, default_value_t = 0.1, value_parser = share)]
     prompt_drop: f32,
     /// Weight of the distance from the parent's predictions; by default 0.1 for the reward
-    /// gradient, else 0 with pre-training pictures and 1 without.
+    /// gradient, else 0 with pre-training pictures and 1 without. Not for the latent reward.
     #[arg(long)]
     anchor: Option<f32>,
     /// Let timesteps count alike, as the reward gradient always does: each row by the inverse root of the parent's error, which is large where there is little noise. Needs the
@@ -283,7 +283,9 @@ impl FinetuneArguments {
             Choice::RelativeTarget,
             Choice::LatentReward,
         ];
+        let anchored = [&of_rewards[..4], &[Choice::RewardGradient, Choice::Kto]].concat();
         let flags = [
+            ("--anchor", self.anchor.is_some(), &anchored[..]),
             ("--signal", self.signal.is_some(), &of_rewards[..]),
             ("--bound", self.bound.is_some(), &targets[..]),
             ("--reach", self.reach.is_some(), &[Choice::RewardGradient]),
@@ -412,13 +414,20 @@ mod tests {
     fn a_flag_of_another_objective_is_refused_by_its_name() {
         let refused = checked("--objective centred --kto-beta 300").expect_err("it would change nothing").to_string();
         assert!(refused.contains("--kto-beta") && refused.contains("--objective kto"), "{refused}");
-        for other in ["kto --bound 2", "kto --signal votes", "reward-gradient --signal raw", "centred --strength 3"] {
+        for other in [
+            "kto --bound 2",
+            "kto --signal votes",
+            "reward-gradient --signal raw",
+            "centred --strength 3",
+            "latent-reward --anchor 1",
+        ] {
             assert!(checked(&format!("--objective {other}")).is_err(), "{other}");
         }
         for fine in [
             "--objective kto --kto-beta 300",
             "--objective relative-target --bound 2",
             "--objective latent-reward --strength 30 --signal raw",
+            "--objective kto --anchor 1",
         ] {
             checked(fine).expect(fine);
         }

@@ -189,7 +189,10 @@ fn rank(guide: &mut Guide, votes: Votes, kept: &Data, settings: &Finetune, folde
     );
     let path = folder.join(RANKS);
     let text = serde_json::to_string_pretty(&Ranks { pictures: pictures.len(), by_timestep }).unwrap_or_default();
-    fs::write(&path, text).map_err(FinetuneError::io("write", &path))
+    // Whole or not there: it is not made again.
+    let aside = path.with_extension("new");
+    fs::write(&aside, text).map_err(FinetuneError::io("write", &aside))?;
+    fs::rename(&aside, &path).map_err(FinetuneError::io("rename to", &path))
 }
 
 impl Guide {
@@ -232,9 +235,8 @@ mod tests {
     fn it_looks_at_the_smallest_maps_and_knows_nothing_at_first() {
         let network = Network::of(&unet(), &SHAPE, 0).expect("a graph").expect("a U-Net");
         let model = network.guide(&SHAPE).expect("a graph");
-        // Up to its turn the miniature's has 4 of 6 levels' weights, and the head 4 of its own.
         let weights = |model: &Model| model.graph.initializers.keys().filter(|name| name.contains('.')).count();
-        assert!(weights(&model) < weights(&unet()), "half of the denoiser");
+        assert!(weights(&model) < weights(&unet()), "what comes after the turn is left out");
         let (model, gradients) = differentiate(model, &[SAMPLE.to_owned()]).expect("a gradient");
         let mut guide = Guide::open(&model, gradients[SAMPLE].clone(), &SessionSettings::default()).expect("a session");
         let (logits, gradients) =
