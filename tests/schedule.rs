@@ -26,6 +26,22 @@ fn schedule(case: &Case) -> Schedule {
 }
 
 #[test]
+fn a_file_names_another_scheduler_and_keeps_its_options() {
+    let config = SchedulerConfig::parse(
+        r#"{"_class_name": "PNDMScheduler", "beta_end": 0.012, "lambda_min_clipped": -Infinity}"#,
+    )
+    .unwrap();
+    for kind in SchedulerKind::ALL {
+        let named = config.clone().named(kind);
+        assert_eq!(named.kind().unwrap(), kind);
+        assert_eq!(SchedulerConfig::from_json(&named.to_json()).unwrap(), named, "written as it is read");
+        assert_eq!(named.to_json()["beta_end"], 0.012);
+    }
+    let karras = config.named(SchedulerKind::DpmPp2mKarras);
+    assert_eq!(karras.named(SchedulerKind::DpmPp2m).kind().unwrap(), SchedulerKind::DpmPp2m);
+}
+
+#[test]
 fn timesteps_and_the_initial_scale_are_those_of_diffusers() {
     let mut failures = Vec::new();
     for case in json::<Vec<Case>>("trajectories.json") {

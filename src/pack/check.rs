@@ -19,7 +19,8 @@ use crate::pipeline::schedule::{ScheduleError, SchedulerConfig};
 /// Configuration files by their path inside the pack.
 pub(super) type Configurations = BTreeMap<&'static str, Value>;
 
-pub(super) const SCHEDULER: &str = "scheduler/scheduler_config.json";
+/// The scheduler's options, and which one it is.
+pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// JSON files that every pack has.
 const JSON_FILES: [&str; 4] = [layout::INDEX, SCHEDULER, "unet/config.json", "vae_decoder/config.json"];

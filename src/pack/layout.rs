@@ -20,7 +20,7 @@ pub(super) const PLAIN_PARTS: [(&str, &[&str]); 3] = [
 ];
 
 /// What says which classes a pack is made of.
-pub(super) const INDEX: &str = "model_index.json";
+pub const INDEX: &str = "model_index.json";
 
 /// Files at the top of every pack.
 pub(super) const TOP: [&str; 2] = [INDEX, GOLDEN];

@@ -19,12 +19,14 @@ mod share;
 mod variant;
 mod verify;
 
+pub use check::SCHEDULER;
 pub use component::{Axis, Component, Port, Signature};
 pub use fault::{Fault, PackError};
 pub(crate) use files::STORE as COMPONENTS;
 pub use golden::{GOLDEN, TOLERANCE_F16, TOLERANCE_F32, answers, distance, inputs};
 pub(crate) use golden::{read as read_golden, write as write_golden};
 pub use import::{Edits, Imported, import};
+pub use layout::INDEX;
 pub(crate) use layout::PREPROCESSOR;
 pub(crate) use links::faults as link_faults;
 pub(crate) use manifest::VERSION_DIGITS;

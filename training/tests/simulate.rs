@@ -26,8 +26,9 @@ fn simulation(out: &Path) -> Simulation {
         pack: pack(),
         program: None,
         running: None,
-        objectives: vec![TuneObjective::RewardWeighted],
+        objectives: vec![TuneObjective::RewardWeighted.into()],
         hostile: vec![0.1],
+        seeds: 1,
         shares: Shares { lenient: 0.2, careless: 0.1, hostile: 0.0 },
         raters: 10,
         rounds: 1,
@@ -43,6 +44,51 @@ fn simulation(out: &Path) -> Simulation {
         leg: None,
         seed: 0,
     }
+}
+
+/// A finalist of two seeds, and another recipe beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn recipes_begin_with_the_same_votes_and_seeds_with_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let asked = Simulation {
+        objectives: ["reward-weighted", "centred+unlabelled@2e-5"]
+            .map(|recipe| recipe.parse().expect("a recipe"))
+            .into(),
+        seeds: 2,
+        hostile: vec![0.0],
+        ..simulation(folder.path())
+    };
+    let mut lacking = asked.clone();
+    lacking.daemon.learning.tune_pictures = 0;
+    let refused = simulate(&lacking).await.expect_err("before any leg").to_string();
+    assert!(refused.contains("centred+unlabelled") && refused.contains("--tune-pictures"), "{refused}");
+
+    let mut asked = asked;
+    asked.daemon.learning.tune_pictures = 1;
+    assert!(matches!(simulate(&asked).await.expect("a report"), Finished::Whole(_)));
+    let read =
+        |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON") };
+    let legs =
+        ["reward-weighted-hostile-00", "reward-weighted-hostile-00-seed-1", "centred+unlabelled@2e-5-hostile-00"];
+    let place = |leg: &str| folder.path().join("legs").join(leg);
+    let votes = legs.map(|leg| std::fs::read_to_string(place(leg).join("votes-1.jsonl")).expect("votes"));
+    assert!(votes[0] == votes[2] && votes[0] != votes[1]);
+    let facts = legs.map(|leg| read(place(leg).join("leg.json"))["rounds"][0].clone());
+    let digest = |round: &Value| round["round"]["facts"]["export"]["rows_sha256"].clone();
+    assert!(digest(&facts[0]).is_string() && digest(&facts[0]) == digest(&facts[2]), "learned from the same rows");
+    assert_ne!(digest(&facts[0]), digest(&facts[1]));
+
+    let report = read(folder.path().join("report.json"));
+    let arms = |leg: usize| report["legs"][leg]["arms"].as_array().map(Vec::len);
+    assert_eq!([arms(0), arms(1), arms(2)], [Some(6), Some(6), Some(2)], "only the finalist is drawn in every arm");
+    let pooled = &report["pooled"];
+    assert_eq!(pooled.as_array().map(Vec::len), Some(1), "{pooled:#}");
+    assert_eq!((&pooled[0]["seeds"], &pooled[0]["rounds"]), (&serde_json::json!([0, 1]), &serde_json::json!(1)));
+    let mean = pooled[0]["by_seed"].as_array().expect("seeds").iter().map(|seed| seed[0].as_f64().expect("a mean"));
+    let found = pooled[0]["judged"][0]["value"].as_f64().expect("a mean");
+    assert!((mean.sum::<f64>() / 2.0 - found).abs() < 1e-9, "{pooled:#}");
+    let text = std::fs::read_to_string(folder.path().join("report.md")).expect("the text");
+    assert!(text.contains("## Over seeds") && text.contains("centred+unlabelled@2e-5-hostile-00"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

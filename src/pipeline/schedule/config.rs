@@ -166,6 +166,24 @@ impl SchedulerConfig {
         Ok(ForwardProcess { alphas: alphas_cumprod(&options), prediction: options.prediction })
     }
 
+    /// The same file naming another scheduler, as [`SchedulerConfig::kind`] reads it.
+    #[must_use]
+    pub fn named(self, kind: SchedulerKind) -> Self {
+        let karras = kind == SchedulerKind::DpmPp2mKarras;
+        let named = self.with("_class_name", kind.class().into());
+        // The other classes have the option too, and another meaning for it.
+        if kind.class() == SchedulerKind::DpmPp2m.class() {
+            named.with("use_karras_sigmas", karras.into())
+        } else {
+            named
+        }
+    }
+
+    /// As JSON; what stood bare in diffusers' file (`-Infinity`) is a string, which is read alike.
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.options.clone())
+    }
+
     /// The same file with one option set to another value.
     #[must_use]
     pub fn with(mut self, key: &str, value: Value) -> Self {

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{ValueEnum, builder::RangedU64ValueParser};
+use plaudit::pipeline::schedule::SchedulerKind;
 use plaudit_training::{
     finetune::{Finetune, FinetuneError, Kto, LatentReward, Objective, Signal, Tuned, finetune},
     step::{Lora, Selection},
@@ -45,6 +46,9 @@ pub(crate) struct FinetuneArguments {
     /// Its name; by default the parent's.
     #[arg(long)]
     name: Option<String>,
+    /// The scheduler that the tuned pack names for requests that name none [default: the parent's; for the latent reward ddim]
+    #[arg(long)]
+    scheduler: Option<SchedulerKind>,
     /// How rewards or votes become a loss.
     #[arg(long, value_enum, default_value_t = Choice::RewardWeighted)]
     objective: Choice,
@@ -240,6 +244,7 @@ impl FinetuneArguments {
             pretraining: self.pretraining.clone(),
             reward: self.reward.clone(),
             name: self.name.clone(),
+            scheduler: self.scheduler.or(usual.scheduler),
             signal: self.signal.unwrap_or(usual.signal),
             pretraining_weight: self.beta,
             pretraining_share: self.pretraining_share,
@@ -428,8 +433,11 @@ mod tests {
             "--objective relative-target --bound 2",
             "--objective latent-reward --strength 30 --signal raw",
             "--objective kto --anchor 1",
+            "--objective kto --scheduler dpmpp_2m_karras",
         ] {
             checked(fine).expect(fine);
         }
+        let unknown = Line::try_parse_from(["finetune", "--scheduler", "unipc"]).map(drop).expect_err("not offered");
+        assert!(unknown.to_string().contains("euler_a"), "{unknown}");
     }
 }

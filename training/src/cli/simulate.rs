@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::builder::RangedU64ValueParser;
 use plaudit_training::{
-    daemon::{DaemonSettings, Learning, Passing, Release, Soundness, TuneObjective, Watermark},
-    simulate::{Finished, Protocol, Running, Shares, Simulation, simulate},
+    daemon::{DaemonSettings, Learning, Passing, Release, Soundness, Watermark},
+    simulate::{Finished, Protocol, Recipe, Running, Shares, Simulation, simulate},
 };
 
 use super::{collect::share, minutes};
@@ -40,12 +40,17 @@ pub(crate) struct Simulate {
     /// That server's directory: the daemon learns beside it
     #[arg(long, value_name = "DIR", requires = "url")]
     data: Option<PathBuf>,
-    /// How the generator is tuned, one or more; the first one's legs also have hostile raters
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = TuneObjective::ALL)]
-    objectives: Vec<TuneObjective>,
+    /// How the generator is tuned, one or more: an objective, then +unlabelled (--tune-pictures more of each voted prompt, which only the reward
+    /// scores), +pretraining (--base-data) or +anchored, then @RATE. The first is the finalist: it also has --seeds and hostile raters
+    /// [default: all that there are data for, the latent reward first]
+    #[arg(long, value_delimiter = ',')]
+    objectives: Vec<Recipe>,
     /// Shares of hostile raters, one or more
     #[arg(long, value_delimiter = ',', value_parser = share, default_values_t = [0.0, 0.05, 0.1])]
     hostile: Vec<f64>,
+    /// Legs of the finalist without hostile raters, each with prompts, raters and pictures of its own
+    #[arg(long, default_value_t = 3, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    seeds: usize,
     /// Share of lenient raters
     #[arg(long, value_parser = share, default_value_t = 0.2)]
     lenient: f64,
@@ -97,13 +102,13 @@ pub(crate) struct Simulate {
     /// Highest learning rate of the generator [default: 1e-5; for the reward gradient 5e-5]
     #[arg(long)]
     tune_rate: Option<f32>,
-    /// Weight of staying near the champion's predictions [default: 0.1 for the reward gradient; else 0 with captioned pictures, 1 without]
+    /// How far the latent reward leads [default: 80]
     #[arg(long)]
-    anchor: Option<f32>,
-    /// Pictures more of each voted prompt that the champion draws for tuning and the reward scores
-    #[arg(long, default_value_t = 0)]
+    tune_strength: Option<f32>,
+    /// Pictures more of each voted prompt that the champion draws for +unlabelled
+    #[arg(long, default_value_t = 4)]
     tune_pictures: usize,
-    /// Captioned pictures that tuning holds on to
+    /// Captioned pictures for +pretraining, as `data draw` and `data import` write them
     #[arg(long, value_name = "DATASET")]
     base_data: Option<PathBuf>,
     /// Prompts of the generators' gate
@@ -153,13 +158,17 @@ impl Simulate {
     fn simulation(self) -> Simulation {
         let running = self.url.clone().zip(self.key.clone()).zip(self.data.clone());
         let daemon = self.daemon();
+        let all =
+            || Recipe::all().into_iter().filter(|recipe| !recipe.pretraining || self.base_data.is_some()).collect();
+        let objectives = if self.objectives.is_empty() { all() } else { self.objectives };
         Simulation {
             out: self.output,
             pack: self.pack,
             program: self.program,
             running: running.map(|((url, key), data)| Running { url, key, data }),
-            objectives: self.objectives,
+            objectives,
             hostile: self.hostile,
+            seeds: self.seeds,
             shares: Shares { lenient: self.lenient, careless: self.careless, hostile: 0.0 },
             raters: self.raters,
             rounds: self.rounds,
@@ -201,7 +210,7 @@ impl Simulate {
                 reward_steps: self.reward_steps,
                 tune_steps: self.tune_steps,
                 tune_rate: self.tune_rate,
-                anchor: self.anchor,
+                tune_strength: self.tune_strength,
                 tune_pictures: self.tune_pictures,
                 base_data: self.base_data.clone(),
                 seed: self.seed,

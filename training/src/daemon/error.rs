@@ -13,6 +13,8 @@ use crate::{collect::CollectError, finetune::FinetuneError, gate::GateError, rew
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum DaemonError {
+    #[error("{flag} changes nothing with --objective {objective}; leave it out, or choose another objective")]
+    Idle { flag: &'static str, objective: &'static str },
     #[error(transparent)]
     Store(#[from] anyhow::Error),
     #[error(transparent)]

@@ -73,6 +73,7 @@ impl Daemon {
     /// # Errors
     /// A directory or database that cannot be used.
     pub async fn open(settings: DaemonSettings) -> Result<Self, DaemonError> {
+        settings.learning.check()?;
         let store = Store::attach_with(&settings.data, &settings.store).await?;
         let registry = Registry::open(store.clone(), settings.registry.clone()).await?;
         let runs = settings.data.join(RUNS);

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use plaudit::{registry::RegistrySettings, store::StoreSettings};
 
+use super::DaemonError;
 use crate::{
     finetune::{Kto, LatentReward, Objective},
     gate::{GeneratorBounds, RewardBounds},
@@ -171,6 +172,9 @@ pub struct Learning {
     /// Highest learning rate of the generator [default: 1e-5; for the reward gradient 5e-5]
     #[arg(long, env = "PLAUDIT_TRAIN_TUNE_RATE")]
     pub tune_rate: Option<f32>,
+    /// How far the latent reward leads; only with that objective [default: 80]
+    #[arg(long, env = "PLAUDIT_TRAIN_TUNE_STRENGTH", value_name = "STRENGTH")]
+    pub tune_strength: Option<f32>,
     /// Rows of one run of the training graph, of two runs of each update
     #[arg(long, env = "PLAUDIT_TRAIN_TUNE_ROWS", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
     pub tune_rows: usize,
@@ -264,6 +268,32 @@ pub struct DaemonSettings {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub registry: RegistrySettings,
+}
+
+impl Learning {
+    /// The objective with its own numbers.
+    pub fn tuned_by(&self) -> Objective {
+        match self.objective.objective() {
+            Objective::LatentReward(latent) => Objective::LatentReward(LatentReward {
+                strength: self.tune_strength.unwrap_or(latent.strength),
+                ..latent
+            }),
+            other => other,
+        }
+    }
+
+    /// Refuses what would change nothing.
+    pub(super) fn check(&self) -> Result<(), DaemonError> {
+        let latent = self.objective == TuneObjective::LatentReward;
+        let flags = [
+            ("--anchor", self.anchor.is_some() && latent),
+            ("--tune-strength", self.tune_strength.is_some() && !latent),
+        ];
+        flags
+            .into_iter()
+            .find(|(_, wrong)| *wrong)
+            .map_or(Ok(()), |(flag, _)| Err(DaemonError::Idle { flag, objective: self.objective.name() }))
+    }
 }
 
 impl DaemonSettings {

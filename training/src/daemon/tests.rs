@@ -3,6 +3,7 @@
 use plaudit::{domain::Kind, round::RoundOutcome};
 
 use super::{fixture, *};
+use crate::finetune::Objective;
 
 /// A daemon that learns rewards only, over these votes.
 async fn daemon(
@@ -14,6 +15,22 @@ async fn daemon(
     let mut settings = fixture::settings(data);
     settings.learning.rewards_only = true;
     Ok(Daemon::open(settings).await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_would_change_nothing_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = fixture::settings(folder.path());
+    settings.learning = Learning { objective: TuneObjective::LatentReward, anchor: Some(1.0), ..settings.learning };
+    let refused = Daemon::open(settings.clone()).await.map(drop).expect_err("no anchor").to_string();
+    assert!(refused.contains("--anchor") && refused.contains("latent-reward"), "{refused}");
+    settings.learning =
+        Learning { objective: TuneObjective::Kto, anchor: None, tune_strength: Some(40.0), ..settings.learning };
+    let refused = Daemon::open(settings.clone()).await.map(drop).expect_err("no strength").to_string();
+    assert!(refused.contains("--tune-strength") && refused.contains("kto"), "{refused}");
+    settings.learning.objective = TuneObjective::LatentReward;
+    let Objective::LatentReward(latent) = settings.learning.tuned_by() else { panic!("another objective") };
+    assert_eq!(latent.strength, 40.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -121,7 +121,9 @@ impl Looks {
         let mut rows = Vec::with_capacity(self.prompts.len());
         for (number, prompt) in self.prompts.iter().enumerate() {
             let seed = SEED + (number * SEEDS) as u32;
-            let request = Request { prompt: prompt.clone(), count: SEEDS, seed, guidance, ..Request::default() };
+            let scheduler = self.settings.scheduler;
+            let request =
+                Request { prompt: prompt.clone(), count: SEEDS, seed, guidance, scheduler, ..Request::default() };
             let made = pipeline.run(&request, &mut |_| {})?;
             rows.push(made.pictures.into_iter().map(|picture| picture.pixels).collect());
         }

@@ -82,6 +82,7 @@ pub fn finetune(settings: &Finetune) -> Result<Tuned, FinetuneError> {
     export::refuse_occupied(&settings.out, None)?;
     let pack = Pack::open(&settings.pack)?;
     let settings = &settings.resolved(&pack);
+    settings.scheduled(&pack)?;
     let data = data::Data::gather(settings, &pack)?;
     let lineage = record::lineage(settings, &pack, &data);
     export::refuse_occupied(&settings.out, Some(&lineage))?;

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use plaudit::pack::{Pack, PackLineage};
+use plaudit::{
+    pack::{Pack, PackLineage},
+    pipeline::schedule::SchedulerKind,
+};
 use serde_json::{Value, json};
 
 use super::{Finetune, FinetuneError, data::Data};
@@ -56,6 +59,7 @@ fn record(settings: &Finetune, pack: &Pack, data: &Data) -> Value {
         "warmup": settings.warmup,
         "weight_decay": settings.weight_decay,
         "average": settings.average,
+        "scheduler": settings.scheduler.map(SchedulerKind::name),
         "seed": settings.seed,
     })
 }

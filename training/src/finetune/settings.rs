@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use plaudit::pack::Pack;
+use plaudit::{
+    pack::Pack,
+    pipeline::schedule::{SchedulerConfig, SchedulerKind},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{FinetuneError, LatentReward, Objective};
@@ -52,6 +55,8 @@ pub struct Finetune {
     pub out: PathBuf,
     /// Its name; `None`: the parent's.
     pub name: Option<String>,
+    /// The scheduler that the tuned pack names for requests that name none; `None`: the parent's. Default: the parent's, and DDIM with the latent reward.
+    pub scheduler: Option<SchedulerKind>,
     /// The loss.
     pub objective: Objective,
     /// What r is made of. Default: the calibrated reward.
@@ -135,6 +140,7 @@ impl Finetune {
             data: data.into(),
             out: out.into(),
             name: None,
+            scheduler: None,
             objective: Objective::RewardWeighted,
             signal: Signal::default(),
             pretraining_weight: 1.0,
@@ -190,6 +196,8 @@ impl Finetune {
             Objective::LatentReward(_) => Self {
                 objective,
                 signal: Signal::Votes,
+                // Its predictions change faster with the timestep than its parent's; multistep schedulers extrapolate over them (docs/finetune.md).
+                scheduler: Some(SchedulerKind::Ddim),
                 balance: true,
                 steps: 750,
                 rate: 2e-4,
@@ -205,6 +213,20 @@ impl Finetune {
         let drawn = matches!(self.objective, Objective::RewardGradient { .. } | Objective::LatentReward(_));
         let guidance = self.guidance.or_else(|| drawn.then(|| pack.guidance() as f32));
         Self { guidance, ..self.clone() }
+    }
+
+    /// The tuned pack's `scheduler_config.json`, where it is not the parent's.
+    ///
+    /// # Errors
+    /// Where the scheduler cannot run with the other options of the parent's file.
+    pub(super) fn scheduled(&self, pack: &Pack) -> Result<Option<SchedulerConfig>, FinetuneError> {
+        let Some(kind) = self.scheduler else { return Ok(None) };
+        let named = SchedulerConfig::from_json(pack.scheduler())?.named(kind);
+        let fault = |error| FinetuneError::Settings {
+            fault: format!("the tuned pack cannot name this scheduler, name another: {error}"),
+        };
+        named.check().map_err(fault)?;
+        Ok(Some(named))
     }
 
     /// γ of this run.

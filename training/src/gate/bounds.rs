@@ -15,7 +15,7 @@ pub struct GeneratorBounds {
     #[arg(long, default_value_t = 0.02, value_parser = bound)]
     pub clip_loss: f64,
     /// Largest share of the diversity within prompts that may be lost. Learning from votes narrows a model, as people like its usual
-    /// pictures; some of that is allowed.
+    /// pictures; some of that is allowed. Where the gate judge knows the prompts, pictures that are likely wrong hardly count.
     #[arg(long, default_value_t = 0.25, value_parser = bound)]
     pub diversity_loss: f64,
     /// Largest share by which mean saturation may move to either side. Rewards are known to be deceived by loud colours.

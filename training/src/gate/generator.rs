@@ -6,7 +6,7 @@ use super::{
     Bound, Compared, Evidence, GeneratorBounds, GeneratorGate, Kind, LeftOut, Looks, Measure,
     distance::{Kernel, mmd, spread},
     draw::Gallery,
-    pairs::{Figures, LEAST, UNKNOWN, difference, differs, mean, ratio},
+    pairs::{Figures, LEAST, UNKNOWN, difference, differs, mean, ratio, weighed_mean, weighed_ratio},
     score::{Scores, Side},
     sheet,
 };
@@ -55,9 +55,17 @@ fn whole(gate: &GeneratorGate, scores: &Scores) -> Vec<Measure> {
     let mut measures: Vec<Measure> = known
         .map(|(name, of, loss)| compared(gate, scores, name, |side| of(side).clone(), Bound::at_least(-loss)))
         .collect();
-    let bound = Bound::at_least(1.0 - diversity_loss);
-    measures.push(times(gate, scores, "diversity within prompts", Side::diversity, bound));
+    measures.push(diversity(gate, scores, Bound::at_least(1.0 - diversity_loss)));
     measures
+}
+
+fn diversity(gate: &GeneratorGate, scores: &Scores, bound: Bound) -> Measure {
+    let [champion, candidate, reference] =
+        [&scores.champion, &scores.candidate, &scores.reference].map(Side::diversity);
+    let found = weighed_ratio(&champion, &candidate, gate.seed);
+    let figures = [weighed_mean(&champion), weighed_mean(&candidate)];
+    let measure = Measure::new("diversity within prompts", ALL, Compared::Ratio, figures, found, bound);
+    measure.beside(Some(weighed_ratio(&champion, &reference, gate.seed)))
 }
 
 /// What a reward must not be deceived by: nothing may move far to either side.

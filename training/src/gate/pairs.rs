@@ -31,6 +31,29 @@ pub(super) fn ratio(champion: &Figures, candidate: &Figures, seed: u64) -> Inter
     bootstrap(champion.len(), seed, figure).unwrap_or(UNKNOWN)
 }
 
+/// Of each prompt a sum of weighed figures, and of the weights.
+pub(super) type Weighed = Vec<[f64; 2]>;
+
+/// The weighed mean over those drawn; `None` where nothing weighs anything.
+fn weighed(figures: &Weighed, drawn: &[usize]) -> Option<f64> {
+    let [sum, weights] = drawn
+        .iter()
+        .fold([0.0, 0.0], |[sum, weights], &prompt| [sum + figures[prompt][0], weights + figures[prompt][1]]);
+    (weights > 0.0).then(|| sum / weights)
+}
+
+/// The weighed mean over all prompts.
+pub(super) fn weighed_mean(figures: &Weighed) -> Option<f64> {
+    weighed(figures, &(0..figures.len()).collect::<Vec<_>>())
+}
+
+/// The candidate's weighed mean divided by the champion's.
+pub(super) fn weighed_ratio(champion: &Weighed, candidate: &Weighed, seed: u64) -> Interval {
+    let figure =
+        |drawn: &[usize]| Some(weighed(candidate, drawn)? / weighed(champion, drawn).filter(|mean| *mean > 0.0)?);
+    bootstrap(champion.len(), seed, figure).unwrap_or(UNKNOWN)
+}
+
 /// A measure of a difference, with the figures of both sides.
 pub(super) fn differs(name: &str, on: &str, sides: [&Figures; 2], bound: Bound, seed: u64) -> Measure {
     let figures = sides.map(mean);
@@ -58,6 +81,11 @@ mod tests {
         let found = difference(&champion, &candidate, 0);
         assert!((found.low - 0.1).abs() < 1e-9 && (found.high - 0.1).abs() < 1e-9, "{found:?}");
         assert!(ratio(&champion, &champion, 0).value == 1.0);
+        // A pair that is certainly wrong counts for nothing, however far apart it is.
+        let (near, far): (Weighed, Weighed) = ((0..20).map(|_| [0.1, 1.0]).collect(), vec![[0.0, 0.0]; 20]);
+        let mixed: Weighed = near.iter().chain(&far).copied().collect();
+        assert!(weighed_ratio(&mixed, &mixed, 0).value == 1.0 && weighed_mean(&mixed) == weighed_mean(&near));
+        assert!(weighed_ratio(&far, &near[..20].to_vec(), 0).value.is_nan() && weighed_mean(&far).is_none());
         assert!(difference(&Vec::new(), &Vec::new(), 0).value.is_nan());
     }
 }

@@ -7,7 +7,12 @@ use plaudit::{
     scoring::{ClipModel, REWARD_FOLDER, RewardHead, RewardPack, cosine},
 };
 
-use super::{GateError, GeneratorGate, LeftOut, Looks, draw::Facts, draw::Gallery, pairs::Figures};
+use super::{
+    GateError, GeneratorGate, LeftOut, Looks,
+    draw::Facts,
+    draw::Gallery,
+    pairs::{Figures, Weighed},
+};
 use crate::{
     judges::GateJudge,
     miniature::{SIDE, grammar::Scene},
@@ -123,12 +128,36 @@ impl Side {
         self.looks.iter().map(|looks| looks.iter().map(&of).collect()).collect()
     }
 
-    /// Distances (1 − cosine) of all pairs of a prompt's pictures.
-    pub(super) fn diversity(&self) -> Figures {
-        let of = |points: &Vec<Vec<f32>>| {
+    /// Distances (1 − cosine) of pairs of a prompt's pictures, each pair by the probability that both are right, where there is a judge: two wrong
+    /// pictures are far apart, and a model that learns what is right must not be held to them.
+    pub(super) fn diversity(&self) -> Weighed {
+        let right = |prompt: usize, picture: usize| self.judge.get(prompt).map_or(1.0, |of| of[picture]);
+        let of = |(prompt, points): (usize, &Vec<Vec<f32>>)| {
             let pairs = (0..points.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-            pairs.map(|(i, j)| 1.0 - f64::from(cosine(&points[i], &points[j]))).collect()
+            pairs.fold([0.0, 0.0], |[sum, weights], (i, j)| {
+                let (weight, distance) =
+                    (right(prompt, i) * right(prompt, j), 1.0 - f64::from(cosine(&points[i], &points[j])));
+                [sum + weight * distance, weights + weight]
+            })
         };
-        self.points.iter().map(of).collect()
+        self.points.iter().enumerate().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::pairs::weighed_mean;
+
+    #[test]
+    fn pictures_that_are_likely_wrong_hardly_count_for_diversity() {
+        // Two alike, and one as far away as can be.
+        let points = vec![vec![vec![1.0, 0.0], vec![1.0, 0.0], vec![-1.0, 0.0]]];
+        let of = |judge: Figures| weighed_mean(&Side { points: points.clone(), judge, ..Side::default() }.diversity());
+        assert_eq!(of(Vec::new()), Some(4.0 / 3.0), "without a judge every pair counts alike");
+        assert_eq!(of(vec![vec![1.0, 1.0, 0.0]]), Some(0.0));
+        assert_eq!(of(vec![vec![1.0, 0.0, 1.0]]), Some(2.0));
+        let mixed = of(vec![vec![1.0, 1.0, 0.5]]).expect("a mean");
+        assert!((mixed - 1.0).abs() < 1e-12, "{mixed}");
     }
 }

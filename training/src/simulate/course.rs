@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 use super::{
     Client, Leg, Population, RaterKind, RoundFacts, Server, Shares, SimulateError, Simulation,
     asking::{Asked, count, read},
+    first,
     leg::{Planned, TrialFacts},
     locate,
 };
-use crate::daemon::{Daemon, DaemonSettings};
+use crate::daemon::{Daemon, DaemonSettings, Learning};
 
 /// Until reviews of raters have seen the last votes: two of the servers' intervals, and some.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -37,6 +38,7 @@ const ROUNDS: usize = 1000;
 pub(super) struct Course<'a> {
     pub(super) simulation: &'a Simulation,
     pub(super) folder: PathBuf,
+    seed: u64,
     pub(super) population: Population,
     daemon: DaemonSettings,
     store: Store,
@@ -56,18 +58,21 @@ pub(super) async fn run(
     if leg.rounds.len() >= planned.rounds {
         return Ok(true);
     }
-    if simulation.votes > simulation.raters {
-        return Err(SimulateError::Raters { raters: simulation.raters, votes: simulation.votes });
+    if leg.rounds.is_empty() && !first::votes(simulation, planned, until).await? {
+        return Ok(false);
     }
-    let course = Course::open(simulation, planned).await?;
+    let course = Course::open(simulation, planned, planned.folder(&simulation.out)).await?;
     let done = course.rounds(planned, &mut leg, until).await;
-    course.store.close().await;
+    course.close().await;
     done
 }
 
 impl<'a> Course<'a> {
-    async fn open(simulation: &'a Simulation, planned: &Planned) -> Result<Self, SimulateError> {
-        let folder = planned.folder(&simulation.out);
+    pub(super) async fn open(
+        simulation: &'a Simulation,
+        planned: &Planned,
+        folder: PathBuf,
+    ) -> Result<Self, SimulateError> {
         let data = simulation.running.as_ref().map_or_else(|| folder.join("data"), |running| running.data.clone());
         let (client, server) = match &simulation.running {
             Some(running) => (Client::new(&running.url, &running.key), None),
@@ -78,13 +83,18 @@ impl<'a> Course<'a> {
             }
         };
         let shares = Shares { hostile: planned.hostile, ..simulation.shares };
-        let population = Population::new(simulation.raters, shares, simulation.seed);
-        let daemon = DaemonSettings { data: data.clone(), ..simulation.daemon.clone() };
-        let mut daemon = daemon;
-        daemon.learning.objective = planned.objective;
+        let seed = planned.first_seed(simulation);
+        let population = Population::new(simulation.raters, shares, seed);
+        let learning = Learning { seed, ..planned.recipe.learning(simulation) };
+        let daemon = DaemonSettings { data: data.clone(), learning, ..simulation.daemon.clone() };
         let store = Store::attach_with(&data, &daemon.store).await?;
         let registry = Registry::open(store.clone(), RegistrySettings::default()).await?;
-        Ok(Self { simulation, folder, population, daemon, store, registry, client, _server: server })
+        Ok(Self { simulation, folder, seed, population, daemon, store, registry, client, _server: server })
+    }
+
+    /// Ends with the server, once all that it wrote is on disk.
+    pub(super) async fn close(self) {
+        self.store.close().await;
     }
 
     async fn rounds(&self, planned: &Planned, leg: &mut Leg, until: Option<Instant>) -> Result<bool, SimulateError> {
@@ -126,18 +136,8 @@ impl<'a> Course<'a> {
         learned: usize,
         until: Option<Instant>,
     ) -> Result<Option<RoundFacts>, SimulateError> {
-        let seed = self.simulation.seed + ROUND_SEEDS * number as u64;
-        let asked = self
-            .ask(
-                &format!("{leg}, round {number}"),
-                &format!("votes-{number}.jsonl"),
-                self.simulation.prompts,
-                seed,
-                until,
-                false,
-            )
-            .await?;
-        let Some(mut asked) = asked else { return Ok(None) };
+        let seed = self.round_seed(number);
+        let Some(mut asked) = self.ask_round(leg, number, until).await? else { return Ok(None) };
         tokio::time::sleep(SETTLE).await;
         let quarantined = self.quarantined().await?;
         let (done, said, round, seconds) = self.learn(learned).await?;
@@ -165,6 +165,21 @@ impl<'a> Course<'a> {
         count(&mut facts, &asked);
         tracing::info!("{leg}, round {number}: {}; {} serves", facts.said, facts.generator);
         Ok(Some(facts))
+    }
+
+    fn round_seed(&self, number: usize) -> u64 {
+        self.seed + ROUND_SEEDS * number as u64
+    }
+
+    /// Raters ask and vote before a round learns; `None` where this run's time is over before all have.
+    pub(super) async fn ask_round(
+        &self,
+        leg: &str,
+        number: usize,
+        until: Option<Instant>,
+    ) -> Result<Option<Vec<Asked>>, SimulateError> {
+        let (title, file) = (format!("{leg}, round {number}"), format!("votes-{number}.jsonl"));
+        self.ask(&title, &file, self.simulation.prompts, self.round_seed(number), until, false).await
     }
 
     /// Raters in quarantine, by kind.

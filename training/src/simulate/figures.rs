@@ -105,6 +105,11 @@ pub(super) fn best(candidates: &Gallery, shown: usize) -> Gallery {
     candidates.iter().map(of_prompt).collect()
 }
 
+/// Mean probability that a prompt's pictures are right, by the report judge.
+pub(super) fn judged(pictures: &[Scored]) -> f64 {
+    pictures.iter().map(|one| one.judged).sum::<f64>() / pictures.len().max(1) as f64
+}
+
 /// The mean over prompts of a figure's mean over their pictures, of prompts that belong, with its 95 % interval.
 pub(super) fn mean(
     gallery: &Gallery,

@@ -9,8 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{RaterKind, SimulateError, Simulation};
-use crate::daemon::TuneObjective;
+use super::{RaterKind, Recipe, SimulateError, Simulation};
 
 const LEGS: &str = "legs";
 const FILE: &str = "leg.json";
@@ -18,10 +17,14 @@ const FILE: &str = "leg.json";
 /// A leg that is to be run.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planned {
-    pub(super) objective: TuneObjective,
+    pub(super) recipe: Recipe,
     /// Share of hostile raters.
     pub(super) hostile: f64,
+    /// Which of the seeds, from 0.
+    pub(super) seed: usize,
     pub(super) rounds: usize,
+    /// Whether it is the finalist's, and drawn in every arm.
+    pub(super) finalist: bool,
 }
 
 /// What a leg came to so far.
@@ -31,6 +34,9 @@ pub struct Leg {
     pub objective: String,
     /// Share of hostile raters.
     pub hostile: f64,
+    /// Which of the seeds, from 0.
+    #[serde(default)]
+    pub seed: usize,
     /// The generator that it began with, and the reward.
     pub base: Vec<String>,
     /// Rounds that are done.
@@ -77,25 +83,62 @@ pub struct TrialFacts {
     pub by_operator: bool,
 }
 
-/// Legs in the order in which they are run: the first objective first, without and with hostile raters, then the others without.
+/// Seeds of legs lie this far apart: further than those of rounds and trials reach.
+const SEEDS: u64 = 1_000_000;
+
+/// Legs in the order in which they are run: the finalist's first, its further seeds, its hostile raters, then the screen of the others.
 pub(super) fn plan(simulation: &Simulation) -> Vec<Planned> {
-    let Simulation { objectives, hostile, rounds, side_rounds, .. } = simulation;
-    let mut plan = Vec::new();
-    for (at, &objective) in objectives.iter().enumerate() {
-        for (number, &hostile) in hostile.iter().enumerate() {
-            let rounds = if at == 0 && number == 0 { *rounds } else { *side_rounds };
-            if at == 0 || number == 0 {
-                plan.push(Planned { objective, hostile, rounds });
-            }
+    let Simulation { objectives, hostile, rounds, side_rounds, seeds, .. } = simulation;
+    let (Some((&finalist, others)), Some((&first, hostile))) = (objectives.split_first(), hostile.split_first()) else {
+        return Vec::new();
+    };
+    let side = Planned { recipe: finalist, hostile: first, seed: 0, rounds: *side_rounds, finalist: true };
+    let mut plan = vec![Planned { rounds: *rounds, ..side.clone() }];
+    plan.extend((1..*seeds).map(|seed| Planned { seed, ..side.clone() }));
+    plan.extend(hostile.iter().map(|&hostile| Planned { hostile, ..side.clone() }));
+    plan.extend(others.iter().map(|&recipe| Planned { recipe, finalist: false, ..side.clone() }));
+    plan
+}
+
+/// Refuses what could only fail after hours.
+pub(super) fn check(simulation: &Simulation, plan: &[Planned]) -> Result<(), SimulateError> {
+    if simulation.votes > simulation.raters {
+        return Err(SimulateError::Raters { raters: simulation.raters, votes: simulation.votes });
+    }
+    let learning = &simulation.daemon.learning;
+    for Planned { recipe, .. } in plan {
+        let lacks = match (recipe.unlabelled, recipe.pretraining) {
+            (true, _) if learning.tune_pictures == 0 => Some("--tune-pictures"),
+            (_, true) if learning.base_data.is_none() => Some("--base-data"),
+            _ => None,
+        };
+        if let Some(flag) = lacks {
+            return Err(SimulateError::Lacks { recipe: recipe.to_string(), flag });
         }
     }
-    plan
+    Ok(())
 }
 
 impl Planned {
     /// Its name in folders and reports.
     pub(super) fn name(&self) -> String {
-        format!("{}-hostile-{:02.0}", self.objective.name(), 100.0 * self.hostile)
+        format!("{}-{}", self.recipe, self.raters())
+    }
+
+    /// Who votes in it, and on what at first: equal for legs that differ in their recipe alone.
+    pub(super) fn raters(&self) -> String {
+        let seed = if self.seed == 0 { String::new() } else { format!("-seed-{}", self.seed) };
+        format!("hostile-{:02.0}{seed}", 100.0 * self.hostile)
+    }
+
+    /// Seed of its prompts, raters, pictures and learning.
+    pub(super) fn first_seed(&self, simulation: &Simulation) -> u64 {
+        simulation.seed + SEEDS * self.seed as u64
+    }
+
+    /// Whether all its rounds are written down.
+    pub(super) fn is_done(&self, out: &Path) -> Result<bool, SimulateError> {
+        Ok(self.read(out)?.rounds.len() >= self.rounds)
     }
 
     pub(super) fn folder(&self, out: &Path) -> PathBuf {
@@ -103,7 +146,7 @@ impl Planned {
     }
 
     /// Where it is written down.
-    pub(super) fn path(&self, out: &Path) -> PathBuf {
+    fn path(&self, out: &Path) -> PathBuf {
         self.folder(out).join(FILE)
     }
 
@@ -111,8 +154,8 @@ impl Planned {
     pub(super) fn read(&self, out: &Path) -> Result<Leg, SimulateError> {
         let path = self.path(out);
         if !path.exists() {
-            let objective = self.objective.name().to_owned();
-            return Ok(Leg { objective, hostile: self.hostile, ..Leg::default() });
+            let Self { recipe, hostile, seed, .. } = *self;
+            return Ok(Leg { objective: recipe.to_string(), hostile, seed, ..Leg::default() });
         }
         let text = fs::read(&path).map_err(SimulateError::io("read", &path))?;
         serde_json::from_slice(&text).map_err(|error| SimulateError::content(&path, error))

@@ -1,11 +1,12 @@
 //! The proof: simulated raters use a real server, the daemon learns from their votes, and a judge that the loop never heard says what became of it.
 //!
-//! A *leg* is one objective with one share of hostile raters, over some rounds, on a server and a directory of its own. A round: raters ask for
+//! A *leg* is one recipe with one share of hostile raters and one seed, over some rounds, on a server and a directory of its own. A round: raters ask for
 //! pictures over HTTP and vote with the tokens that come with them; the daemon looks once, in this process; a version that is tried goes on being
 //! voted on until its trial ends; the server swaps. Then the protocol of Lee et al. 2023 compares base and tuned, alone and with best-of-N, at
 //! equal calls of the denoiser.
 //!
 //! ```text
+//! OUT/asked/hostile-05/                           the first round's votes of a share and seed, which its legs begin with
 //! OUT/legs/<objective>-hostile-05/leg.json        what each round came to; a run that was stopped goes on behind its last whole step
 //! OUT/legs/<objective>-hostile-05/votes-2.jsonl   the votes of a round, with what the raters could not know: the truth
 //! OUT/legs/<objective>-hostile-05/data/           the server's directory
@@ -18,13 +19,16 @@ mod client;
 mod course;
 mod error;
 mod figures;
+mod first;
 mod html;
 mod leg;
 mod measure;
 mod plots;
 mod population;
 mod protocol;
+mod recipe;
 mod report;
+mod seeds;
 mod server;
 mod studio;
 
@@ -39,10 +43,12 @@ pub use leg::{Leg, RoundFacts};
 pub use measure::{Arm, ArmFigures, MeasuredLeg, Versus, Which};
 pub use population::{Answer, Person, Population, RaterKind, Shares};
 pub use protocol::{Outcome, Protocol, Tally};
+pub use recipe::Recipe;
 pub use report::Report;
+pub use seeds::Pooled;
 pub use server::{Server, locate};
 
-use crate::daemon::{DaemonSettings, TuneObjective};
+use crate::daemon::DaemonSettings;
 
 /// A server that runs already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,15 +72,18 @@ pub struct Simulation {
     pub program: Option<PathBuf>,
     /// A server that runs already, for a single leg; `None`: each leg starts one.
     pub running: Option<Running>,
-    /// Objectives; the first one's legs also have hostile raters.
-    pub objectives: Vec<TuneObjective>,
-    /// Shares of hostile raters, the first objective's legs; the others have the first share only.
+    /// What generators are tuned by. The first is the finalist: its legs also have hostile raters and further seeds, and are drawn in every arm; the
+    /// others are screened.
+    pub objectives: Vec<Recipe>,
+    /// Shares of hostile raters, the finalist's legs; the others have the first share only.
     pub hostile: Vec<f64>,
+    /// Legs of the finalist with the first share, each with prompts, raters and pictures of its own.
+    pub seeds: usize,
     /// Shares of the other raters who are not honest.
     pub shares: Shares,
     /// Raters.
     pub raters: usize,
-    /// Rounds of a leg with the first objective and the first share of hostile raters.
+    /// Rounds of the finalist's first leg.
     pub rounds: usize,
     /// Rounds of the other legs.
     pub side_rounds: usize,
@@ -109,26 +118,45 @@ pub enum Finished {
     Partly(PathBuf),
 }
 
-/// Runs every leg from where it stands, then measures, then reports.
+/// Runs every leg from where it stands; what is there is measured and reported after each.
 ///
 /// # Errors
 /// A server that does not start or answer, a daemon that cannot work, a full disk.
 pub async fn simulate(simulation: &Simulation) -> Result<Finished, SimulateError> {
     std::fs::create_dir_all(&simulation.out).map_err(SimulateError::io("create", &simulation.out))?;
     let until = simulation.leg.map(|leg| Instant::now() + leg);
-    let mut whole = true;
     let plan = leg::plan(simulation);
-    for planned in &plan {
-        whole &= course::run(simulation, planned, until).await?;
+    leg::check(simulation, &plan)?;
+    let (mut seen, mut went_on) = (measure::Seen::default(), true);
+    for (number, planned) in plan.iter().enumerate() {
+        let before = planned.read(&simulation.out)?;
+        let done = course::run(simulation, planned, until).await?;
+        went_on &= before != planned.read(&simulation.out)?;
+        // The last is measured with all of them.
+        if done && went_on && number + 1 < plan.len() && !is_over(until) {
+            seen = report(simulation, seen, until).await?.1;
+        }
         if is_over(until) {
             break;
         }
+        went_on = true;
     }
-    let (simulation, whole) = (simulation.clone(), whole && plan.iter().all(|leg| leg.path(&simulation.out).exists()));
-    tokio::task::spawn_blocking(move || -> Result<Finished, SimulateError> {
-        let measured = measure::all(&simulation, until)?;
-        let path = report::write(&simulation, &measured)?;
-        Ok(if whole && measured.whole { Finished::Whole(path) } else { Finished::Partly(path) })
+    let whole = plan.iter().map(|leg| leg.is_done(&simulation.out)).collect::<Result<Vec<_>, _>>()?;
+    let ((path, measured), _) = report(simulation, seen, until).await?;
+    let whole = measured && whole.into_iter().all(|done| done);
+    Ok(if whole { Finished::Whole(path) } else { Finished::Partly(path) })
+}
+
+/// Measures what is there and writes the report: where it is, and whether nothing of it is missing.
+async fn report(
+    simulation: &Simulation,
+    mut seen: measure::Seen,
+    until: Option<Instant>,
+) -> Result<((PathBuf, bool), measure::Seen), SimulateError> {
+    let simulation = simulation.clone();
+    tokio::task::spawn_blocking(move || {
+        let measured = measure::all(&simulation, &mut seen, until)?;
+        Ok(((report::write(&simulation, &measured)?, measured.whole), seen))
     })
     .await?
 }

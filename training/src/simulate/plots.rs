@@ -129,6 +129,7 @@ mod tests {
             by_round: (0..rounds).map(|round| figures(0.5 + 0.05 * round as f64)).collect(),
             arms: vec![figures(0.5); rounds],
             versus: Vec::new(),
+            gains: Vec::new(),
         };
         for legs in [vec![], vec![leg(0)], vec![leg(1)], vec![leg(6), leg(3), leg(0)]] {
             let svg = rounds("over rounds", &legs, |arm| arm.judged[0]).expect("a picture");

@@ -6,7 +6,7 @@ use image::RgbImage;
 use serde::Serialize;
 
 use super::{
-    SimulateError, Simulation, html,
+    Pooled, SimulateError, Simulation, html,
     leg::replace,
     measure::{ArmFigures, Measured, MeasuredLeg, Versus, Which},
     plots, studio,
@@ -33,13 +33,20 @@ pub struct Report {
     pub asked: serde_json::Value,
     /// Legs.
     pub legs: Vec<MeasuredLeg>,
+    /// Legs of several seeds together.
+    pub pooled: Vec<Pooled>,
 }
 
 /// Writes every file; where the page is.
 pub(super) fn write(simulation: &Simulation, measured: &Measured) -> Result<PathBuf, SimulateError> {
     let out = &simulation.out;
-    let report =
-        Report { schema: SCHEMA, whole: measured.whole, asked: asked(simulation), legs: measured.legs.clone() };
+    let report = Report {
+        schema: SCHEMA,
+        whole: measured.whole,
+        asked: asked(simulation),
+        legs: measured.legs.clone(),
+        pooled: measured.pooled.clone(),
+    };
     replace(&out.join("report.json"), &serde_json::to_vec_pretty(&report).unwrap_or_default())?;
     let text = markdown(&report);
     replace(&out.join("report.md"), text.as_bytes())?;
@@ -131,8 +138,9 @@ fn markdown(report: &Report) -> String {
     if !report.whole {
         text.push_str("\n**Not finished: some legs or pictures are missing. Run the same again.**\n");
     }
-    text.push_str("\n## Legs\n\n| leg | rounds | released | refused or stopped | judge, base | judge, last | rule, base | rule, last |\n|---|---|---|---|---|---|---|---|\n");
+    text.push_str("\n## Legs\n\nTuned less base, alone at the usual cost, in points; raters: share of prompts on which two thirds prefer the tuned one, and the base.\n\n| leg | rounds | released | judge, base | judge, tuned | difference | seen | held-out | raters | rule, base | rule, tuned |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
     report.legs.iter().for_each(|leg| text.push_str(&leg_row(leg)));
+    seeds(&mut text, &report.pooled);
     for leg in &report.legs {
         let _ = writeln!(text, "\n## {}\n", leg.name);
         rounds(&mut text, leg);
@@ -148,16 +156,50 @@ fn leg_row(leg: &MeasuredLeg) -> String {
     let (first, last) = (leg.by_round.first(), leg.by_round.last());
     let judged = |arm: Option<&ArmFigures>| percent(arm.and_then(|arm| arm.judged[0]));
     let right = |arm: Option<&ArmFigures>| percent(arm.and_then(|arm| arm.right[0]));
-    let rounds = leg.leg.rounds.len();
+    // Tuned against base, alone, is the first comparison, of all prompts, seen and held-out objects.
+    let difference = |at: usize| percent(leg.versus.get(at).and_then(|versus| versus.judged));
+    let raters = leg.versus.first().map_or(NOTHING.to_owned(), |versus| {
+        let share = |part: usize| 100.0 * part as f64 / versus.tally.all().max(1) as f64;
+        format!("{:.1}, {:.1}", share(versus.tally.wins), share(versus.tally.losses))
+    });
     format!(
-        "| {} | {rounds} | {released} | {} | {} | {} | {} | {} |\n",
+        "| {} | {} | {released} | {} | {} | {} | {} | {} | {raters} | {} | {} |\n",
         leg.name,
-        rounds - released,
+        leg.leg.rounds.len(),
         judged(first),
         judged(last),
+        difference(0),
+        difference(1),
+        difference(2),
         right(first),
         right(last)
     )
+}
+
+/// Legs of several seeds together.
+fn seeds(text: &mut String, pooled: &[Pooled]) {
+    if pooled.is_empty() {
+        return;
+    }
+    text.push_str("\n## Over seeds\n\nTuned less base by the judge, in points; intervals over prompts of the mean over seeds, and each seed's own.\n\n| objective | hostile | after round | seeds | all | seen | held-out | by seed: all | seen | held-out |\n|---|---|---|---|---|---|---|---|---|---|\n");
+    for one in pooled {
+        let [all, seen, held_out] = one.judged.map(percent);
+        let each = |which: usize| -> String {
+            let figure = |of: &[Option<f64>; 3]| of[which].map_or(NOTHING.to_owned(), |x| format!("{:+.1}", 100.0 * x));
+            one.by_seed.iter().map(figure).collect::<Vec<_>>().join(", ")
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {:.0} % | {} | {} | {all} | {seen} | {held_out} | {} | {} | {} |",
+            one.objective,
+            100.0 * one.hostile,
+            one.rounds,
+            one.seeds.len(),
+            each(0),
+            each(1),
+            each(2)
+        );
+    }
 }
 
 fn rounds(text: &mut String, leg: &MeasuredLeg) {

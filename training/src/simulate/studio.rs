@@ -9,7 +9,7 @@ use std::{
 use image::{RgbImage, imageops};
 use plaudit::{
     pack::Pack,
-    pipeline::{Pipeline, PipelineSettings, Request},
+    pipeline::{Pipeline, PipelineSettings, Request, schedule::SchedulerKind},
 };
 
 use super::{Protocol, SimulateError, Simulation, is_over};
@@ -18,34 +18,37 @@ use crate::collect::{Ask, Progress};
 const DRAWN: &str = "drawn";
 
 /// Pictures of every prompt, drawn alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Series {
     /// Steps of a picture.
     pub(super) steps: usize,
     /// Pictures of a prompt: seeds follow each other from the prompt's first.
     pub(super) count: usize,
+    /// `None`: the pack's own.
+    pub(super) scheduler: Option<SchedulerKind>,
 }
 
 impl Series {
     /// Drawn alone at the usual cost.
     pub(super) fn plain(protocol: &Protocol) -> Self {
-        Self { steps: protocol.steps, count: protocol.pictures }
+        Self { steps: protocol.steps, count: protocol.pictures, scheduler: None }
     }
 
     /// Drawn alone with as many calls as the candidates of best-of-N take.
     pub(super) fn equal(protocol: &Protocol) -> Self {
-        Self { steps: protocol.steps * protocol.best_of, count: protocol.pictures }
+        Self { steps: protocol.steps * protocol.best_of, count: protocol.pictures, scheduler: None }
     }
 
     /// Candidates of best-of-N: picture i is chosen among i, i + pictures, …
     pub(super) fn candidates(protocol: &Protocol) -> Self {
-        Self { steps: protocol.steps, count: protocol.pictures * protocol.best_of }
+        Self { steps: protocol.steps, count: protocol.pictures * protocol.best_of, scheduler: None }
     }
 }
 
 /// Where a version's series lies.
 pub(super) fn folder(simulation: &Simulation, version: &str, series: Series) -> PathBuf {
-    let name = format!("{}-{}x{}", simulation.protocol.seed, series.steps, series.count);
+    let scheduler = series.scheduler.map_or_else(String::new, |kind| format!("-{kind}"));
+    let name = format!("{}-{}x{}{scheduler}", simulation.protocol.seed, series.steps, series.count);
     simulation.out.join(DRAWN).join(version).join(name)
 }
 
@@ -85,6 +88,7 @@ pub(super) fn draw(
             steps: series.steps,
             seed: simulation.protocol.first_seed(prompt),
             guidance: pipeline.default_guidance(),
+            scheduler: series.scheduler,
             ..Request::default()
         };
         let made = pipeline.run(&request, &mut |_| {})?;

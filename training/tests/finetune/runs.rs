@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plaudit::feedback::dataset::Format;
+use plaudit::{feedback::dataset::Format, pack::Pack};
 use plaudit_training::{
     finetune::{Finetune, FinetuneError, Kto, LatentReward, Objective, Signal, finetune},
     step::{Lora, Selection},
@@ -298,6 +298,12 @@ fn the_latent_reward_is_learned_from_votes_first_and_leads_the_denoiser_then() {
     let seen = validated(&run);
     assert!(seen.len() == 2 && seen[1].1 < seen[0].1, "the denoiser goes where it is led: {seen:?}");
     assert!(column(&run, "reward").iter().all(|liked| (0.0..=1.0).contains(liked)));
+
+    // Its pictures are drawn by DDIM where nobody says otherwise, here and by diffusers.
+    let named = |pack: &Path| Pack::open(pack).expect("a pack").scheduler()["_class_name"].clone();
+    let index = fs::read_to_string(run.out.join("model_index.json")).expect("an index");
+    assert_eq!((named(&run.pack), named(&run.out)), ("PNDMScheduler".into(), "DDIMScheduler".into()));
+    assert!(index.contains("DDIMScheduler") && !index.contains("PNDMScheduler"), "{index}");
 
     // Killed after it was learned: the next run takes it up and ends with the same pack.
     let bytes = fs::read(run.out.join("unet/model.safetensors")).expect("weights");

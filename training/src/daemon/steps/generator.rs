@@ -79,7 +79,7 @@ impl Step<'_> {
         let learning = &self.daemon.settings.learning;
         let folder = self.folder.join("tune");
         let usual = Finetune::new(self.champion(), &folder, folder.join("pack"));
-        let usual = usual.with_objective(learning.objective.objective());
+        let usual = usual.with_objective(learning.tuned_by());
         let steps = learning.tune_steps.unwrap_or(usual.steps);
         Finetune {
             labelled: Some(self.folder.join(sets::LEARNED)),

@@ -7,11 +7,16 @@ use std::{
 };
 
 use plaudit::{
-    pack::{Component, GOLDEN, Knowledge, MANIFEST, Manifest, Pack, PackError, PackLineage, seal_with, verify},
+    pack::{
+        Component, GOLDEN, INDEX, Knowledge, MANIFEST, Manifest, Pack, PackError, PackLineage, SCHEDULER, seal_with,
+        verify,
+    },
+    pipeline::schedule::SchedulerConfig,
     runtime::SessionSettings,
     scoring::REWARD_FOLDER,
 };
 use plaudit_onnx::{MODEL_FILE, Model};
+use serde_json::{Value, json};
 
 use crate::finetune::{Finetune, FinetuneError};
 
@@ -51,6 +56,9 @@ pub(super) fn write(
     let staging =
         tempfile::Builder::new().prefix(".tuning-").tempdir_in(beside).map_err(FinetuneError::io("write", beside))?;
     copy_rest(parent, staging.path())?;
+    if let Some(scheduler) = settings.scheduled(parent)? {
+        schedule(&scheduler, staging.path())?;
+    }
     let folder = staging.path().join(Component::Unet.folder());
     fs::create_dir_all(&folder).map_err(FinetuneError::io("create", &folder))?;
     unet.write(&folder)?;
@@ -99,6 +107,19 @@ fn copy_rest(parent: &Pack, to: &Path) -> Result<(), FinetuneError> {
         }
     }
     Ok(())
+}
+
+/// Names another scheduler, for the server and for diffusers.
+fn schedule(scheduler: &SchedulerConfig, pack: &Path) -> Result<(), FinetuneError> {
+    let write =
+        |path: &Path, json: &Value| fs::write(path, format!("{json:#}\n")).map_err(FinetuneError::io("write", path));
+    write(&pack.join(SCHEDULER), &scheduler.to_json())?;
+    let index = pack.join(INDEX);
+    let text = fs::read(&index).map_err(FinetuneError::io("read", &index))?;
+    let mut json: Value =
+        serde_json::from_slice(&text).map_err(|error| FinetuneError::content(&index, error.to_string()))?;
+    json["scheduler"] = json!(["diffusers", scheduler.kind()?.class()]);
+    write(&index, &json)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), FinetuneError> {
