@@ -8,9 +8,12 @@ use std::{
 
 use serde::Serialize;
 
-use plaudit::pipeline::{
-    PipelineError,
-    schedule::{Schedule, SchedulerConfig, SchedulerKind},
+use plaudit::{
+    pack::Pack,
+    pipeline::{
+        PipelineError,
+        schedule::{Schedule, SchedulerConfig, SchedulerKind},
+    },
 };
 
 use super::{
@@ -266,10 +269,16 @@ impl Bench<'_> {
         Ok(Some(sides))
     }
 
+    /// How a version draws.
+    fn config(&self, version: &str) -> Result<SchedulerConfig, SimulateError> {
+        // Not by its path: versions share what they have in common.
+        let pack = Pack::open(&self.generator(version))?;
+        Ok(SchedulerConfig::from_json(pack.scheduler()).map_err(PipelineError::from)?)
+    }
+
     /// The scheduler that a version names.
     fn scheduler(&self, version: &str) -> Result<SchedulerKind, SimulateError> {
-        let config = self.generator(version).join(plaudit::pack::SCHEDULER);
-        Ok(SchedulerConfig::read(&config).and_then(|config| config.kind()).map_err(PipelineError::from)?)
+        Ok(self.config(version)?.kind().map_err(PipelineError::from)?)
     }
 
     fn name(&self, tuned: bool, arm: Arm, scheduler: Option<SchedulerKind>) -> String {
@@ -306,8 +315,7 @@ impl Bench<'_> {
 
     /// Calls of the denoiser for each picture that is shown.
     fn calls(&self, version: &str, arm: Arm, scheduler: Option<SchedulerKind>) -> Result<usize, SimulateError> {
-        let config = SchedulerConfig::read(&self.generator(version).join(plaudit::pack::SCHEDULER))
-            .map_err(PipelineError::from)?;
+        let config = self.config(version)?;
         let (series, best_of) = (arm.series(self.simulation), self.simulation.protocol.best_of);
         let kind = scheduler.map_or_else(|| config.kind(), Ok).map_err(PipelineError::from)?;
         let schedule = Schedule::new(kind, &config, series.steps).map_err(PipelineError::from)?;
