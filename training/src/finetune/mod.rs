@@ -28,6 +28,7 @@ mod pull;
 mod record;
 mod rollout;
 mod settings;
+mod source;
 mod train;
 mod validation;
 mod watch;

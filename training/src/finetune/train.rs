@@ -11,7 +11,7 @@ use plaudit_onnx::Model;
 
 use super::{
     Finetune, FinetuneError, Objective,
-    batch::{GlobalBatch, MicroBatch, Source},
+    batch::{GlobalBatch, MicroBatch},
     data::Data,
     estimate::{self, Memory},
     forward::Forward,
@@ -22,6 +22,7 @@ use super::{
     noising::Noising,
     pull::{Plan, Pull},
     rollout::Rollout,
+    source::Source,
     validation::{Judge, Validation},
     watch::{REFERENCE_ERROR, Watch},
 };
