@@ -60,6 +60,7 @@ impl TryFrom<TrialRow> for TrialRecord {
 struct VoteRow {
     owner: String,
     rater: String,
+    job: String,
     served_by: String,
     rating: String,
 }
@@ -160,7 +161,7 @@ impl Store {
             Kind::Reward => "f.chosen_by",
         };
         let sql = format!(
-            "SELECT votes.owner, votes.rater, {served_by} AS served_by, votes.rating FROM votes \
+            "SELECT votes.owner, votes.rater, f.job, {served_by} AS served_by, votes.rating FROM votes \
              JOIN feedback_images f ON f.image = votes.image \
              WHERE votes.sequence > $1 AND NOT votes.quarantined AND votes.rating IN ('up', 'down') \
              AND {served_by} IN ($2, $3) AND f.created >= $4 ORDER BY votes.sequence"
@@ -174,6 +175,7 @@ impl Store {
             .await?;
         let vote = |row: VoteRow| TrialVote {
             rater: (row.owner, row.rater),
+            job: row.job,
             candidate: row.served_by == trial.version.as_str(),
             up: row.rating == "up",
         };

@@ -370,7 +370,7 @@ impl Inner {
     }
 
     /// What this server saw, what people voted, and both for whoever asks.
-    async fn look_at(&self, trial: &TrialRecord) -> anyhow::Result<(Seen, race::Race, Value)> {
+    async fn look_at(&self, trial: &TrialRecord) -> anyhow::Result<(Seen, verdict::Thumbs, Value)> {
         let votes = self.store.trial_votes(trial).await?;
         let (seen, thumbs) = (self.watch.seen(), verdict::thumbs(&votes, self.settings.votes_per_rater));
         Ok((seen, thumbs, verdict::evidence(trial, &seen, &thumbs, &self.settings)))

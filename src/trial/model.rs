@@ -121,6 +121,8 @@ pub struct TrialRecord {
 pub struct TrialVote {
     /// Who, under which key.
     pub rater: (String, String),
+    /// The request that the picture was made for.
+    pub job: String,
     /// Whether the candidate drew it, or chose it.
     pub candidate: bool,
     /// Thumbs up.

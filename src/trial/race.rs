@@ -6,6 +6,9 @@
 //!
 //! which by Ville's inequality exceeds 1/α with probability at most α under H, whenever one stops (universal inference: Wasserman,
 //! Ramdas and Balakrishnan 2020, <https://arxiv.org/abs/1912.11436>, section 8). Nothing is assumed of how outcomes are divided between the arms.
+//!
+//! An outcome may also be a share y from 0 to 1 of mean p, as of the thumbs of one request: a factor is then (q / p)^y ((1 − q) / (1 − p))^(1 − y), at most
+//! y q / p + (1 − y) (1 − q) / (1 − p) by the inequality of means, whose mean is 1, so that the bound holds for shares as well.
 
 /// Whose outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,31 +24,41 @@ pub enum Arm {
 pub struct Count {
     /// All.
     pub all: u64,
-    /// Those that had it.
-    pub had: u64,
+    /// Those that had it; of shares, their sum.
+    pub had: f64,
 }
 
 impl Count {
     /// Share of those that had it; `None` before the first.
     pub fn rate(self) -> Option<f64> {
-        (self.all > 0).then(|| self.had as f64 / self.all as f64)
+        (self.all > 0).then(|| self.had / self.all as f64)
+    }
+
+    /// Those that had it, and all; for whole outcomes.
+    pub fn told(self) -> [u64; 2] {
+        [self.had as u64, self.all]
     }
 
     /// Prediction of the next outcome: the mean of Beta(had + ½, others + ½).
     fn prediction(self) -> f64 {
-        (self.had as f64 + 0.5) / (self.all as f64 + 1.0)
+        (self.had + 0.5) / (self.all as f64 + 1.0)
     }
 
     /// Derivative of the log-likelihood at a rate.
     fn slope(self, rate: f64) -> f64 {
-        self.had as f64 / rate - (self.all - self.had) as f64 / (1.0 - rate)
+        self.had / rate - self.others() / (1.0 - rate)
     }
 
     /// Log-likelihood at a rate.
     fn log_likelihood(self, rate: f64) -> f64 {
         // 0 · ln 0 is 0.
-        let term = |count: u64, probability: f64| if count == 0 { 0.0 } else { count as f64 * probability.ln() };
-        term(self.had, rate) + term(self.all - self.had, 1.0 - rate)
+        let term = |count: f64, probability: f64| if count == 0.0 { 0.0 } else { count * probability.ln() };
+        term(self.had, rate) + term(self.others(), 1.0 - rate)
+    }
+
+    /// Those that had it not. Sums of shares may be off by their last digit.
+    fn others(self) -> f64 {
+        (self.all as f64 - self.had).max(0.0)
     }
 }
 
@@ -63,14 +76,19 @@ pub struct Race {
 impl Race {
     /// An outcome: whether it was had.
     pub fn push(&mut self, arm: Arm, had: bool) {
+        self.push_share(arm, if had { 1.0 } else { 0.0 });
+    }
+
+    /// An outcome between none, 0, and all, 1.
+    pub fn push_share(&mut self, arm: Arm, share: f64) {
         let count = match arm {
             Arm::Champion => &mut self.champion,
             Arm::Candidate => &mut self.candidate,
         };
         let prediction = count.prediction();
-        self.predicted += if had { prediction } else { 1.0 - prediction }.ln();
+        self.predicted += share * prediction.ln() + (1.0 - share) * (1.0 - prediction).ln();
         count.all += 1;
-        count.had += u64::from(had);
+        count.had += share;
     }
 
     /// ln E against p_c ≥ p_b − `margin`: how sure it is that the candidate has less of it, by more than the margin.
@@ -163,6 +181,40 @@ pub(super) mod tests {
         assert!(wrong <= 0.05, "{wrong}");
     }
 
+    /// Requests whose thumbs are of one mind, as those of an easy or an impossible prompt are.
+    #[test]
+    fn thumbs_of_one_request_are_one_outcome_however_many_they_are() {
+        const TRIALS: u64 = 200;
+        const THUMBS: usize = 16;
+        let alarms = |by_request: bool| {
+            let stopped = (0..TRIALS).filter(|&trial| {
+                let (mut race, mut uniform) = (Race::default(), Uniform(trial));
+                (0..150).any(|_| {
+                    let arm = if uniform.next() < 0.5 { Arm::Candidate } else { Arm::Champion };
+                    let rate = [0.05, 0.5, 0.95][(3.0 * uniform.next()) as usize % 3];
+                    let thumbs: Vec<bool> = (0..THUMBS).map(|_| uniform.next() < rate).collect();
+                    if by_request {
+                        race.push_share(arm, thumbs.iter().filter(|up| **up).count() as f64 / THUMBS as f64);
+                    } else {
+                        thumbs.iter().for_each(|&up| race.push(arm, up));
+                    }
+                    race.less(0.0) >= 20.0_f64.ln()
+                })
+            });
+            stopped.count() as f64 / TRIALS as f64
+        };
+        let (requests, thumbs) = (alarms(true), alarms(false));
+        assert!(requests <= 0.05, "{requests}");
+        assert!(thumbs > 0.3, "counted one by one they deceive: {thumbs}");
+        // The requests' means tell a worse version all the same.
+        let mut race = Race::default();
+        (0..100).for_each(|at| {
+            race.push_share(Arm::Champion, if at % 4 == 0 { 0.4 } else { 0.9 });
+            race.push_share(Arm::Candidate, if at % 4 == 0 { 0.9 } else { 0.2 });
+        });
+        assert!(race.less(0.0) > 20.0_f64.ln() && race.not_less(0.05) < 0.0, "{race:?}");
+    }
+
     #[test]
     fn a_version_that_is_clearly_worse_is_found() {
         let (found, outcomes) = stopped((0.465, 0.2), 0.5, 2000, 100, |race| race.less(0.0));
@@ -187,7 +239,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_border_is_searched_where_the_peak_is_not_allowed() {
-        let count = |all, had| Count { all, had };
+        let count = |all, had: u32| Count { all, had: f64::from(had) };
         // Pooled: 70 of 200.
         let pooled = fit(count(100, 50), count(100, 20), |b, c| c >= b, 0.0);
         let expected = count(200, 70).log_likelihood(0.35);

@@ -126,7 +126,7 @@ impl Seen {
     pub(super) fn told(&self, kind: Kind) -> Value {
         let race = |race: &Race| {
             json!({
-                "champion": [race.champion.had, race.champion.all], "candidate": [race.candidate.had, race.candidate.all],
+                "champion": race.champion.told(), "candidate": race.candidate.told(),
                 "log_evidence_of_more": race.more(0.0),
             })
         };

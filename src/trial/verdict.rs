@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{
     TrialRecord, TrialSettings, TrialVote,
-    race::{Arm, Race},
+    race::{Arm, Count, Race},
     seen::Seen,
 };
 use crate::domain::Kind;
@@ -24,18 +25,37 @@ pub enum Verdict {
     Pause(String),
 }
 
+/// Thumbs on the pictures of both.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Thumbs {
+    /// Each request is an outcome, the share of its thumbs that are up: pictures of one prompt are liked together, so that thumbs alone would soon be sure of
+    /// what two prompts say.
+    requests: Race,
+    /// Thumbs of the champion's, and of the candidate's.
+    thumbs: [Count; 2],
+}
+
 /// Thumbs up of both, with at most so many of a rater on each side's pictures.
-pub(super) fn thumbs(votes: &[TrialVote], per_rater: usize) -> Race {
-    let mut race = Race::default();
+pub(super) fn thumbs(votes: &[TrialVote], per_rater: usize) -> Thumbs {
+    let mut found = Thumbs::default();
     let mut counted: HashMap<(&(String, String), bool), usize> = HashMap::new();
+    let mut requests: IndexMap<(&str, bool), Count> = IndexMap::new();
     for vote in votes {
         let count = counted.entry((&vote.rater, vote.candidate)).or_default();
         *count += 1;
         if *count <= per_rater {
-            race.push(if vote.candidate { Arm::Candidate } else { Arm::Champion }, vote.up);
+            let request = requests.entry((&vote.job, vote.candidate)).or_default();
+            for count in [request, &mut found.thumbs[usize::from(vote.candidate)]] {
+                count.all += 1;
+                count.had += f64::from(u8::from(vote.up));
+            }
         }
     }
-    race
+    for ((_, candidate), count) in requests {
+        let arm = if candidate { Arm::Candidate } else { Arm::Champion };
+        found.requests.push_share(arm, count.rate().unwrap_or_default());
+    }
+    found
 }
 
 /// What machines see; `None` where they have nothing to say.
@@ -43,7 +63,7 @@ pub(super) fn of_faults(kind: Kind, seen: &Seen, settings: &TrialSettings) -> Op
     let sure = -settings.alpha_faults.ln();
     for (_, what, race) in seen.faults(kind) {
         if race.more(0.0) >= sure {
-            let share = |count: super::race::Count| 100.0 * count.rate().unwrap_or(0.0);
+            let share = |count: Count| 100.0 * count.rate().unwrap_or(0.0);
             let (candidate, champion) = (share(race.candidate), share(race.champion));
             return Some(format!("more {what}: {candidate:.1} % against {champion:.1} %"));
         }
@@ -60,7 +80,7 @@ pub(super) fn of_faults(kind: Kind, seen: &Seen, settings: &TrialSettings) -> Op
 pub(super) fn of_canary(
     trial: &TrialRecord,
     seen: &Seen,
-    thumbs: &Race,
+    thumbs: &Thumbs,
     settings: &TrialSettings,
     now: i64,
 ) -> Verdict {
@@ -68,39 +88,40 @@ pub(super) fn of_canary(
         return Verdict::RollBack(fault);
     }
     let sure = -settings.alpha.ln();
-    let percent = |count: super::race::Count| 100.0 * count.rate().unwrap_or(0.0);
-    let rates = || {
-        format!(
-            "{:.1} % of {} thumbs up against {:.1} % of {}",
-            percent(thumbs.candidate),
-            thumbs.candidate.all,
-            percent(thumbs.champion),
-            thumbs.champion.all
-        )
+    let [champion, candidate] = thumbs.thumbs;
+    let told = |count: Count, requests: Count| {
+        format!("{:.1} % of {} thumbs up, {} requests", 100.0 * count.rate().unwrap_or(0.0), count.all, requests.all)
     };
-    if thumbs.less(0.0) >= sure {
+    let rates = || {
+        let Race { champion: before, candidate: now, .. } = thumbs.requests;
+        format!("{}, against {}", told(candidate, now), told(champion, before))
+    };
+    if thumbs.requests.less(0.0) >= sure {
         return Verdict::RollBack(format!("people like it less: {}", rates()));
     }
-    if thumbs.candidate.all >= settings.min_votes && thumbs.not_less(settings.margin) >= sure {
+    if candidate.all >= settings.min_votes && thumbs.requests.not_less(settings.margin) >= sure {
         return Verdict::Promote(format!("people like it as much or more: {}", rates()));
     }
     const HOUR: u64 = 3600;
     let late = now.saturating_sub(trial.changed) >= i64::try_from(settings.max_hours * HOUR).unwrap_or(i64::MAX);
-    if late || thumbs.candidate.all >= settings.max_votes {
+    if late || candidate.all >= settings.max_votes {
         return Verdict::Pause(format!("nothing is shown: {}", rates()));
     }
     Verdict::GoOn
 }
 
 /// What a verdict rests on. What the shadow requests showed stays.
-pub(super) fn evidence(trial: &TrialRecord, seen: &Seen, thumbs: &Race, settings: &TrialSettings) -> Value {
+pub(super) fn evidence(trial: &TrialRecord, seen: &Seen, thumbs: &Thumbs, settings: &TrialSettings) -> Value {
+    let [champion, candidate] = thumbs.thumbs.map(Count::told);
+    let requests = thumbs.requests;
     json!({
         "shadow": trial.evidence.get("shadow"),
         "thumbs_up": {
-            "champion": [thumbs.champion.had, thumbs.champion.all],
-            "candidate": [thumbs.candidate.had, thumbs.candidate.all],
-            "log_evidence_of_less": thumbs.less(0.0),
-            "log_evidence_of_not_less": thumbs.not_less(settings.margin),
+            "champion": champion,
+            "candidate": candidate,
+            "requests": [requests.champion.all, requests.candidate.all],
+            "log_evidence_of_less": requests.less(0.0),
+            "log_evidence_of_not_less": requests.not_less(settings.margin),
             "sure_from": -settings.alpha.ln(),
         },
         "seen": seen.told(trial.kind),
@@ -138,6 +159,7 @@ mod tests {
     fn votes(champion: usize, candidate: usize, rounds: usize) -> Vec<TrialVote> {
         let vote = |at: usize, is_candidate: bool, up: bool| TrialVote {
             rater: ("key".into(), format!("rater {at}")),
+            job: format!("job {at}"),
             candidate: is_candidate,
             up,
         };
@@ -172,7 +194,27 @@ mod tests {
             .into_iter()
             .map(|vote| if vote.candidate { TrialVote { rater: ("key".into(), "angry".into()), ..vote } } else { vote })
             .collect();
-        assert_eq!(thumbs(&one, 20).candidate.all, 20);
+        assert_eq!(thumbs(&one, 20).thumbs[1].all, 20);
+    }
+
+    #[test]
+    fn thumbs_on_one_request_decide_nothing() {
+        let settings = TrialSettings::default();
+        let all = |votes: Vec<TrialVote>| {
+            votes
+                .into_iter()
+                .map(|vote| TrialVote { job: format!("of {}", vote.candidate), ..vote })
+                .collect::<Vec<_>>()
+        };
+        let found = thumbs(&all(votes(47, 0, 4)), settings.votes_per_rater);
+        assert_eq!((found.thumbs[1].all, found.requests.candidate.all), (400, 1));
+        let verdict = of_canary(&trial(), &Seen::default(), &found, &settings, 0);
+        assert_eq!(verdict, Verdict::GoOn, "a prompt that it cannot draw is one prompt");
+        let told = evidence(&trial(), &Seen::default(), &found, &settings);
+        assert_eq!(
+            (&told["thumbs_up"]["candidate"], &told["thumbs_up"]["requests"]),
+            (&json!([0, 400]), &json!([1, 1]))
+        );
     }
 
     #[test]

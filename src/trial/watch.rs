@@ -199,7 +199,7 @@ mod tests {
         ["a", "b", "b", "c"].iter().for_each(|version| watch.record(Kind::Generator, version, &outcome));
         watch.record(Kind::Reward, "b", &outcome);
         let seen = watch.seen();
-        assert_eq!((seen.failed.champion.all, seen.failed.candidate.all, seen.black.candidate.had), (1, 2, 2));
+        assert_eq!((seen.failed.champion.all, seen.failed.candidate.all, seen.black.candidate.told()), (1, 2, [2, 2]));
         watch.begin(Kind::Generator, "a", "b");
         assert_eq!(watch.seen(), seen);
         watch.begin(Kind::Generator, "a", "c");
@@ -242,8 +242,9 @@ mod tests {
         // Nothing was scored: that is nobody's fault.
         watch.ended(&served("s"), &Outcome::default());
         let seen = watch.seen();
-        let counts = |race: crate::trial::race::Race| [race.champion, race.candidate].map(|arm| (arm.had, arm.all));
-        assert_eq!((counts(seen.failed), counts(seen.black)), ([(0, 1), (1, 1)], [(0, 0), (0, 0)]));
+        let counts =
+            |race: crate::trial::race::Race| [race.champion, race.candidate].map(crate::trial::race::Count::told);
+        assert_eq!((counts(seen.failed), counts(seen.black)), ([[0, 1], [1, 1]], [[0, 0], [0, 0]]));
     }
 
     #[test]

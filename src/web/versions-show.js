@@ -166,11 +166,12 @@ function told(trial) {
 function thumbs(found, { version, champion, state }) {
   if (!found && !(state in ON)) return [];
   if (!found) return [faint("Thumbs count once the candidate serves its share.")];
-  const row = (role, name, [up, all]) => [`${role} ${name}`, String(up), String(all - up), all ? `${figure((100 * up) / all)} %` : "–"];
-  const rows = [row("champion", champion, found.champion), row("candidate", version, found.candidate)];
+  // Trials of older servers do not say of how many requests.
+  const row = (role, name, [up, all], side) => [`${role} ${name}`, String(up), String(all - up), all ? `${figure((100 * up) / all)} %` : "–", String(found.requests?.[side] ?? "–")];
+  const rows = [row("champion", champion, found.champion, 0), row("candidate", version, found.candidate, 1)];
   const evidence = (value) => `${figure(value)}, enough from ${figure(found.sure_from)}`;
   return [
-    table("Thumbs", ["version", "up", "down", "share up"], rows),
+    table("Thumbs", ["version", "up", "down", "share up", "requests"], rows),
     definitions([["Log evidence that it is liked less", evidence(found.log_evidence_of_less)], ["Log evidence that it is liked as much", evidence(found.log_evidence_of_not_less)]]),
   ];
 }
