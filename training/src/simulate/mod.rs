@@ -127,19 +127,17 @@ pub async fn simulate(simulation: &Simulation) -> Result<Finished, SimulateError
     let until = simulation.leg.map(|leg| Instant::now() + leg);
     let plan = leg::plan(simulation);
     leg::check(simulation, &plan)?;
-    let (mut seen, mut went_on) = (measure::Seen::default(), true);
+    let mut seen = measure::Seen::default();
     for (number, planned) in plan.iter().enumerate() {
         let before = planned.read(&simulation.out)?;
         let done = course::run(simulation, planned, until).await?;
-        went_on &= before != planned.read(&simulation.out)?;
-        // The last is measured with all of them.
-        if done && went_on && number + 1 < plan.len() && !is_over(until) {
-            seen = report(simulation, seen, until).await?.1;
-        }
         if is_over(until) {
             break;
         }
-        went_on = true;
+        // The last is measured with all of them.
+        if done && number + 1 < plan.len() && before != planned.read(&simulation.out)? {
+            seen = report(simulation, seen, until).await?.1;
+        }
     }
     let whole = plan.iter().map(|leg| leg.is_done(&simulation.out)).collect::<Result<Vec<_>, _>>()?;
     let ((path, measured), _) = report(simulation, seen, until).await?;
