@@ -83,7 +83,7 @@ pub(crate) struct FinetuneArguments {
     /// The signed and the relative target's bound b: larger moves less [default: 1]
     #[arg(long)]
     bound: Option<f32>,
-    /// How far the latent reward leads [default: 80]
+    /// How far the latent reward leads [default: 60]
     #[arg(long)]
     strength: Option<f32>,
     /// Updates of the latent reward, of 64 rows each, before the generator's [default: 1500]

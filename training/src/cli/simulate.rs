@@ -102,7 +102,7 @@ pub(crate) struct Simulate {
     /// Highest learning rate of the generator [default: 1e-5; for the reward gradient 5e-5]
     #[arg(long)]
     tune_rate: Option<f32>,
-    /// How far the latent reward leads [default: 80]
+    /// How far the latent reward leads [default: 60]
     #[arg(long)]
     tune_strength: Option<f32>,
     /// Pictures more of each voted prompt that the champion draws for +unlabelled

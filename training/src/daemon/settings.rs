@@ -172,7 +172,7 @@ pub struct Learning {
     /// Highest learning rate of the generator [default: 1e-5; for the reward gradient 5e-5]
     #[arg(long, env = "PLAUDIT_TRAIN_TUNE_RATE")]
     pub tune_rate: Option<f32>,
-    /// How far the latent reward leads; only with that objective [default: 80]
+    /// How far the latent reward leads; only with that objective [default: 60]
     #[arg(long, env = "PLAUDIT_TRAIN_TUNE_STRENGTH", value_name = "STRENGTH")]
     pub tune_strength: Option<f32>,
     /// Rows of one run of the training graph, of two runs of each update

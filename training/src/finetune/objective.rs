@@ -76,7 +76,7 @@ impl Default for Kto {
 /// Settings of [`Objective::LatentReward`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LatentReward {
-    /// s > 0: 1 would be exact if the latent reward and the steps were; more leads farther. Default: 80.
+    /// s > 0: 1 would be exact if the latent reward and the steps were; more leads farther, and pictures of a prompt become more alike. Default: 60.
     pub strength: f32,
     /// Updates of the latent reward, of 64 rows each. Default: 1,500.
     pub steps: u64,
@@ -89,7 +89,7 @@ pub struct LatentReward {
 
 impl Default for LatentReward {
     fn default() -> Self {
-        Self { strength: 80.0, steps: 1500, rate: 4e-4, contrast: 0.0 }
+        Self { strength: 60.0, steps: 1500, rate: 4e-4, contrast: 0.0 }
     }
 }
 
