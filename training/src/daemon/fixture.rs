@@ -116,6 +116,7 @@ pub(super) fn settings(data: &Path) -> DaemonSettings {
         judge_loss: ANY,
         clip_loss: ANY,
         diversity_loss: ANY,
+        right_diversity_loss: ANY,
         saturation_change: ANY,
         saturated_change: ANY,
         dark_change: ANY,

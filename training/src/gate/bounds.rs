@@ -14,10 +14,14 @@ pub struct GeneratorBounds {
     /// Most by which the mean CLIP score, a cosine, may fall. Swapped colours cost 0.18, other words 0.7.
     #[arg(long, default_value_t = 0.02, value_parser = bound)]
     pub clip_loss: f64,
-    /// Largest share of the diversity within prompts that may be lost. Learning from votes narrows a model, as people like its usual
-    /// pictures; some of that is allowed. Where the gate judge knows the prompts, pictures that are likely wrong hardly count.
-    #[arg(long, default_value_t = 0.25, value_parser = bound)]
+    /// Largest share of the diversity within prompts, over all pairs of pictures, that may be lost. Wrong pictures are far apart, so that a model which errs
+    /// less loses some; one that draws one picture a prompt loses three quarters.
+    #[arg(long, default_value_t = 0.5, value_parser = bound)]
     pub diversity_loss: f64,
+    /// Largest share of the diversity of right pictures that may be lost, where the gate judge knows the prompts. Learning from votes narrows a model, as
+    /// people like its usual pictures; some of that is allowed.
+    #[arg(long, default_value_t = 0.25, value_parser = bound)]
+    pub right_diversity_loss: f64,
     /// Largest share by which mean saturation may move to either side. Rewards are known to be deceived by loud colours.
     #[arg(long, default_value_t = 0.25, value_parser = bound)]
     pub saturation_change: f64,

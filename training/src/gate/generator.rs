@@ -6,7 +6,7 @@ use super::{
     Bound, Compared, Evidence, GeneratorBounds, GeneratorGate, Kind, LeftOut, Looks, Measure,
     distance::{Kernel, mmd, spread},
     draw::Gallery,
-    pairs::{Figures, LEAST, UNKNOWN, difference, differs, mean, ratio, weighed_mean, weighed_ratio},
+    pairs::{Figures, LEAST, UNKNOWN, Weighed, difference, differs, mean, ratio, weighed_mean, weighed_ratio},
     score::{Scores, Side},
     sheet,
 };
@@ -45,7 +45,7 @@ pub(super) fn evidence(gate: &GeneratorGate, gallery: &Gallery, scores: &Scores)
 
 /// Reward, judge, CLIP and diversity, over all prompts: none may fall.
 fn whole(gate: &GeneratorGate, scores: &Scores) -> Vec<Measure> {
-    let GeneratorBounds { reward_loss, judge_loss, clip_loss, diversity_loss, .. } = gate.bounds;
+    let GeneratorBounds { reward_loss, judge_loss, clip_loss, diversity_loss, right_diversity_loss, .. } = gate.bounds;
     let rows: [(&str, Of, f64); 3] = [
         ("reward", |side| &side.reward, reward_loss),
         (JUDGE, |side| &side.judge, judge_loss),
@@ -55,16 +55,24 @@ fn whole(gate: &GeneratorGate, scores: &Scores) -> Vec<Measure> {
     let mut measures: Vec<Measure> = known
         .map(|(name, of, loss)| compared(gate, scores, name, |side| of(side).clone(), Bound::at_least(-loss)))
         .collect();
-    measures.push(diversity(gate, scores, Bound::at_least(1.0 - diversity_loss)));
+    measures.push(diversity(gate, scores, "diversity within prompts", Side::diversity, diversity_loss));
+    if !scores.champion.judge.is_empty() {
+        measures.push(diversity(
+            gate,
+            scores,
+            "diversity of right pictures",
+            Side::right_diversity,
+            right_diversity_loss,
+        ));
+    }
     measures
 }
 
-fn diversity(gate: &GeneratorGate, scores: &Scores, bound: Bound) -> Measure {
-    let [champion, candidate, reference] =
-        [&scores.champion, &scores.candidate, &scores.reference].map(Side::diversity);
+fn diversity(gate: &GeneratorGate, scores: &Scores, name: &str, of: fn(&Side) -> Weighed, loss: f64) -> Measure {
+    let [champion, candidate, reference] = [&scores.champion, &scores.candidate, &scores.reference].map(of);
     let found = weighed_ratio(&champion, &candidate, gate.seed);
     let figures = [weighed_mean(&champion), weighed_mean(&candidate)];
-    let measure = Measure::new("diversity within prompts", ALL, Compared::Ratio, figures, found, bound);
+    let measure = Measure::new(name, ALL, Compared::Ratio, figures, found, Bound::at_least(1.0 - loss));
     measure.beside(Some(weighed_ratio(&champion, &reference, gate.seed)))
 }
 

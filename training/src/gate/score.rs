@@ -128,15 +128,23 @@ impl Side {
         self.looks.iter().map(|looks| looks.iter().map(&of).collect()).collect()
     }
 
-    /// Distances (1 − cosine) of pairs of a prompt's pictures, each pair by the probability that both are right, where there is a judge: two wrong
-    /// pictures are far apart, and a model that learns what is right must not be held to them.
+    /// Distances (1 − cosine) of all pairs of a prompt's pictures.
     pub(super) fn diversity(&self) -> Weighed {
-        let right = |prompt: usize, picture: usize| self.judge.get(prompt).map_or(1.0, |of| of[picture]);
+        self.distances(|_, _| 1.0)
+    }
+
+    /// The same, each pair by the probability that both are right: two wrong pictures are far apart, and a model that learns what is right must not be held to
+    /// them.
+    pub(super) fn right_diversity(&self) -> Weighed {
+        self.distances(|prompt, picture| self.judge[prompt][picture])
+    }
+
+    fn distances(&self, weight: impl Fn(usize, usize) -> f64) -> Weighed {
         let of = |(prompt, points): (usize, &Vec<Vec<f32>>)| {
             let pairs = (0..points.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
             pairs.fold([0.0, 0.0], |[sum, weights], (i, j)| {
                 let (weight, distance) =
-                    (right(prompt, i) * right(prompt, j), 1.0 - f64::from(cosine(&points[i], &points[j])));
+                    (weight(prompt, i) * weight(prompt, j), 1.0 - f64::from(cosine(&points[i], &points[j])));
                 [sum + weight * distance, weights + weight]
             })
         };
@@ -153,8 +161,9 @@ mod tests {
     fn pictures_that_are_likely_wrong_hardly_count_for_diversity() {
         // Two alike, and one as far away as can be.
         let points = vec![vec![vec![1.0, 0.0], vec![1.0, 0.0], vec![-1.0, 0.0]]];
-        let of = |judge: Figures| weighed_mean(&Side { points: points.clone(), judge, ..Side::default() }.diversity());
-        assert_eq!(of(Vec::new()), Some(4.0 / 3.0), "without a judge every pair counts alike");
+        let side = |judge: Figures| Side { points: points.clone(), judge, ..Side::default() };
+        let of = |judge: Figures| weighed_mean(&side(judge).right_diversity());
+        assert_eq!(weighed_mean(&side(Vec::new()).diversity()), Some(4.0 / 3.0), "every pair counts alike");
         assert_eq!(of(vec![vec![1.0, 1.0, 0.0]]), Some(0.0));
         assert_eq!(of(vec![vec![1.0, 0.0, 1.0]]), Some(2.0));
         let mixed = of(vec![vec![1.0, 1.0, 0.5]]).expect("a mean");
