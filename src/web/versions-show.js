@@ -189,7 +189,7 @@ function seen(found) {
   const of = ([had, all]) => `${had} of ${all}`;
   const rows = ["failed", "black", "flagged"].filter((what) => found[what]).map((what) => [what, of(found[what].champion), of(found[what].candidate), figure(found[what].log_evidence_of_more)]);
   const slow = found.slowdown_at_least === null ? [] : [faint(`It takes at least ${figure(found.slowdown_at_least)} times as long.`)];
-  return [table("What machines saw", ["", "champion", "candidate", "log evidence of more"], rows), ...slow];
+  return [table("What machines saw", ["what", "champion", "candidate", "log evidence of more"], rows), ...slow];
 }
 
 // ---- versions

@@ -243,7 +243,7 @@ test("a trial that shows nothing waits for somebody, with the thumbs of both", a
   await trial.getByText("paused", { exact: true }).waitFor();
   await trial.getByText("waits for somebody to decide").waitFor();
   const thumbs = trial.getByRole("region", { name: "Thumbs" }).getByRole("row", { name: `candidate ${second}` });
-  assert.deepEqual(await thumbs.getByRole("cell").allTextContents(), ["1", "0", "100 %"]);
+  assert.deepEqual(await thumbs.getByRole("cell").allTextContents(), ["1", "0", "100 %", "1"]);
   assert.match(await trial.locator("dl").textContent(), /Log evidence that it is liked less−?[\d.e−]+, enough from 3/);
   await open(`End trial ${second}`);
   await dialog().getByLabel("Reason").fill("one thumb is too few");
