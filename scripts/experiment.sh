@@ -20,7 +20,7 @@ case "${1:-full}" in
       objectives+=,$other@1e-4
     done
     exec "$train" simulate -o "$out" ${MINUTES:+--minutes "$MINUTES"} --objectives "$objectives,reward-gradient" --base-data "$out-captioned" \
-      --prompts 600 --pictures 8 --votes 2 --trial-prompts 40 --reward-steps 1500 --side-rounds 1 \
+      --prompts 600 --pictures 8 --votes 4 --gate-prompts 120 --trial-prompts 40 --reward-steps 1500 --side-rounds 1 \
       --server-flags=--trial-min-votes=60 --server-flags=--trial-alpha=0.2 --server-flags=--trial-margin=0.1
     ;;
   *) echo "experiment: quick or full" >&2; exit 1 ;;

@@ -12,7 +12,7 @@ use std::{
 
 use plaudit_training::{
     daemon::TuneObjective,
-    simulate::{Finished, Protocol, RaterKind, Shares, Simulation, simulate},
+    simulate::{Finished, Protocol, RaterKind, Running, Shares, Simulation, simulate},
 };
 use serde_json::Value;
 
@@ -62,6 +62,11 @@ async fn recipes_begin_with_the_same_votes_and_seeds_with_their_own() {
     lacking.daemon.learning.tune_pictures = 0;
     let refused = simulate(&lacking).await.expect_err("before any leg").to_string();
     assert!(refused.contains("centred+unlabelled") && refused.contains("--tune-pictures"), "{refused}");
+
+    let running = Running { url: "http://127.0.0.1:9".into(), key: "k".into(), data: folder.path().to_owned() };
+    let shared = Simulation { running: Some(running), ..asked.clone() };
+    let refused = simulate(&shared).await.expect_err("three legs").to_string();
+    assert!(refused.contains("3 legs") && refused.contains("--seeds 1"), "{refused}");
 
     let mut asked = asked;
     asked.daemon.learning.tune_pictures = 1;

@@ -53,6 +53,10 @@ pub enum SimulateError {
     Unratable { prompt: String },
     #[error("{raters} raters cannot give {votes} different votes on a picture; give more --raters or fewer --votes")]
     Raters { raters: usize, votes: usize },
+    #[error(
+        "{legs} legs cannot share the server of --url: they would learn from each other; give one of --objectives, one share of --hostile and --seeds 1"
+    )]
+    Legs { legs: usize },
     #[error("{recipe} needs {flag}; give it, or leave that leg out of --objectives")]
     Lacks { recipe: String, flag: &'static str },
     #[error("a thread of the simulation panicked: {0}")]

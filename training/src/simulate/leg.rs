@@ -105,6 +105,9 @@ pub(super) fn check(simulation: &Simulation, plan: &[Planned]) -> Result<(), Sim
     if simulation.votes > simulation.raters {
         return Err(SimulateError::Raters { raters: simulation.raters, votes: simulation.votes });
     }
+    if simulation.running.is_some() && plan.len() > 1 {
+        return Err(SimulateError::Legs { legs: plan.len() });
+    }
     let learning = &simulation.daemon.learning;
     for Planned { recipe, .. } in plan {
         let lacks = match (recipe.unlabelled, recipe.pretraining) {

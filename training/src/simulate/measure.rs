@@ -66,7 +66,7 @@ pub enum Which {
 }
 
 impl Which {
-    pub(super) const ALL: [Self; 3] = [Self::All, Self::Seen, Self::HeldOut];
+    const ALL: [Self; 3] = [Self::All, Self::Seen, Self::HeldOut];
 
     fn of(self, asks: &[Ask]) -> Vec<usize> {
         let belongs = |ask: &Ask| {
@@ -180,7 +180,7 @@ pub(super) fn all(simulation: &Simulation, seen: &mut Seen, until: Option<Instan
         whole &= all;
         legs.push(measured);
     }
-    let by_kind = seeds::prompts(|which| which.of(&asks));
+    let by_kind = Which::ALL.map(|which| which.of(&asks));
     let pooled = seeds::pool(&legs, by_kind.each_ref().map(|prompts| &prompts[..]), simulation.protocol.seed);
     Ok(Measured { legs, pooled, asks, whole })
 }

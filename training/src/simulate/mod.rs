@@ -7,9 +7,9 @@
 //!
 //! ```text
 //! OUT/asked/hostile-05/                           the first round's votes of a share and seed, which its legs begin with
-//! OUT/legs/<objective>-hostile-05/leg.json        what each round came to; a run that was stopped goes on behind its last whole step
-//! OUT/legs/<objective>-hostile-05/votes-2.jsonl   the votes of a round, with what the raters could not know: the truth
-//! OUT/legs/<objective>-hostile-05/data/           the server's directory
+//! OUT/legs/<recipe>-hostile-05/leg.json           what each round came to; a run that was stopped goes on behind its last whole step
+//! OUT/legs/<recipe>-hostile-05/votes-2.jsonl      the votes of a round, with what the raters could not know: the truth
+//! OUT/legs/<recipe>-hostile-05/data/              the server's directory
 //! OUT/drawn/<version>/<seed>/<arm>/0007.png       pictures of the protocol, a prompt a file
 //! OUT/report.json report.md report.html *.svg *.png
 //! ```

@@ -82,7 +82,8 @@ fn asked(simulation: &Simulation) -> serde_json::Value {
     serde_json::json!({
         "raters": raters, "rounds": rounds, "side_rounds": side_rounds, "prompts": prompts, "pictures": pictures, "votes": votes,
         "steps": steps, "shares": shares, "protocol": protocol, "seed": seed,
-        "reward_steps": learning.reward_steps, "tune_steps": learning.tune_steps, "tune_rate": learning.tune_rate,
+        "reward_steps": learning.reward_steps, "tune_steps": learning.tune_steps, "tune_rate": learning.tune_rate, "tune_strength": learning.tune_strength,
+        "gate_prompts": simulation.daemon.passing.gate_prompts,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::measure::{MeasuredLeg, Which};
+use super::measure::MeasuredLeg;
 use crate::measure::{Interval, bootstrap};
 
 /// Legs that differ in their seed alone.
@@ -23,7 +23,7 @@ pub struct Pooled {
     pub by_seed: Vec<[Option<f64>; 3]>,
 }
 
-/// Pools legs of several seeds.
+/// Pools legs of several seeds. `prompts`: numbers of all, of those of seen objects, and of held-out ones.
 pub(super) fn pool(legs: &[MeasuredLeg], prompts: [&[usize]; 3], seed: u64) -> Vec<Pooled> {
     let mut pooled: Vec<Pooled> = Vec::new();
     for leg in legs {
@@ -55,11 +55,6 @@ pub(super) fn pool(legs: &[MeasuredLeg], prompts: [&[usize]; 3], seed: u64) -> V
 fn average(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     let count = values.len();
     (count > 0).then(|| values.sum::<f64>() / count as f64)
-}
-
-/// Prompts by [`Which`], in its order.
-pub(super) fn prompts(of: impl Fn(Which) -> Vec<usize>) -> [Vec<usize>; 3] {
-    Which::ALL.map(of)
 }
 
 #[cfg(test)]
