@@ -1,6 +1,6 @@
 //! All three judges against generated pictures that were labelled by hand, and against pictures that nobody should accept.
 //!
-//! The claim is made on the third set of labels. What judges got wrong on the first two was looked at while they were made.
+//! The claim is made on the fifth set of labels. What judges got wrong on the others was looked at while they were made.
 //!
 //! `PLAUDIT_RENEW=1 cargo nextest run --workspace --test judges` writes the table into training/judges/README.md.
 
@@ -20,8 +20,9 @@ use plaudit_training::{
 
 /// Agreement with labels that are sure which is wanted of every judge.
 const WANTED: f64 = 0.95;
-/// What rater, gate and report reach so far on the third set, rounded down: none of them may fall below.
-const REACHED: [f64; 3] = [0.94, 0.95, 0.92];
+/// The set that no judge was made or chosen by, and those that some were.
+const UNSEEN: &str = "fifth";
+const KNOWN: [&str; 4] = ["fourth", "third", "second", "first"];
 /// Largest share of negative controls that may be accepted.
 const MOST_ACCEPTED: f64 = 0.02;
 /// A picture is accepted from this probability on.
@@ -189,17 +190,18 @@ fn renew(table: &str) {
 
 #[test]
 fn every_judge_agrees_with_the_hand_labels_and_refuses_what_shows_nothing() {
-    let unseen = labelled("third");
+    let unseen = labelled(UNSEEN);
     assert!(unseen.len() >= 300);
     let mut panel = Panel::open();
     let (agreed, mut faults) = agreement(&mut panel, &unseen);
     let accepted = accepted(&mut panel, &unseen);
-    let mut text = format!("{}\n{}", table("third set", &agreed), table("controls accepted", &accepted));
-    for (set, name) in [("first", "first set, known"), ("second", "second set, known to the report judge")] {
+    let unseen = format!("{UNSEEN} set, not known");
+    let mut text = format!("{}\n{}", table(&unseen, &agreed), table("controls accepted", &accepted));
+    for set in KNOWN {
         let (known, known_faults) = agreement(&mut panel, &labelled(set));
         faults.extend(known_faults);
         text.push('\n');
-        text += &table(name, &known);
+        text += &table(&format!("{set} set, known"), &known);
     }
     let table = text;
     println!("{table}\n{}", faults.join("\n"));
@@ -210,10 +212,7 @@ fn every_judge_agrees_with_the_hand_labels_and_refuses_what_shows_nothing() {
     let (sure, refused) = (line(&agreed, "all that are sure"), line(&accepted, "all controls"));
     for (at, name) in JUDGES.into_iter().enumerate() {
         let (agrees, accepts) = (sure[at].share(), refused[at].share());
-        if agrees < WANTED {
-            println!("{name} agrees on {agrees:.3}; {WANTED} is wanted");
-        }
-        assert!(agrees >= REACHED[at], "{name} agrees on {agrees:.3}\n{}", faults.join("\n"));
+        assert!(agrees >= WANTED, "{name} agrees on {agrees:.3}\n{}", faults.join("\n"));
         assert!(accepts <= MOST_ACCEPTED, "{name} accepts {accepts:.3} of the controls\n{table}");
     }
 }

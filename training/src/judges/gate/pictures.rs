@@ -9,7 +9,7 @@ use crate::{
         shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
     },
     miniature::{
-        draw::{Drawing, draw_number, palette},
+        draw::{Drawing, Odd, draw_number, draw_some_odd, palette},
         grammar::{Category, Colour, Object, Scene},
     },
     random::Random,
@@ -18,10 +18,14 @@ use crate::{
 /// Shares of what is drawn; what is left is whole scenes.
 const STRANGER: f32 = 0.10;
 const MOTLEY: f32 = 0.08;
-const SPOILED: f32 = 0.22;
+const SPOILED: f32 = 0.28;
 const RUBBISH: f32 = 0.04;
 /// How often what is spoiled is one of the objects that the pack draws poorly, in a way in which it does.
 const POOR: f32 = 0.35;
+/// How often it is mugs that are blocks without a handle.
+const BLOCKS: f32 = 0.3;
+/// How often stars and mugs of a whole scene have the pack's forms of them.
+const ODD_FORM: f32 = 0.4;
 /// How often a whole scene has a number that no prompt asks for: none, seven, eight.
 const ODD_NUMBER: f32 = 0.12;
 const ODD_NUMBERS: [u8; 4] = [0, 7, 7, 8];
@@ -111,7 +115,14 @@ pub(super) fn original(random: &mut Random) -> Original {
 
 fn whole(random: &mut Random) -> (Sample, Scene) {
     let basis = Basis::draw(random, ODD_NUMBER);
-    (Sample { shown: basis.shown(), picture: basis.drawing.picture }, basis.drawing.truth)
+    let odd = match basis.scene.object {
+        Object::Star => Some(Odd::RoughStar),
+        Object::Mug => Some(Odd::StoutMug),
+        _ => None,
+    };
+    let odd = odd.filter(|_| random.chance(ODD_FORM)).map(|odd| (odd, usize::from(basis.number)));
+    let drawing = draw_some_odd(&basis.scene, basis.number, odd, basis.seed);
+    (Sample { shown: Shown::drawn(&drawing.truth, basis.number), picture: drawing.picture }, drawing.truth)
 }
 
 /// Two kinds of objects, or two colours, in one picture.
@@ -139,6 +150,9 @@ fn stranger(random: &mut Random, kind: bool) -> (Sample, Scene) {
 
 /// One object or more is not whole.
 fn spoiled(random: &mut Random) -> (Sample, Scene) {
+    if random.chance(BLOCKS) {
+        return blocks(random);
+    }
     let poor = random.chance(POOR);
     let basis = Basis::draw_of(if poor { &POORLY_REDRAWN } else { &Object::ALL }, random, 0.0).said();
     let mut picture = basis.drawing.picture.clone();
@@ -154,4 +168,13 @@ fn spoiled(random: &mut Random) -> (Sample, Scene) {
     let object = basis.shown().object.filter(|_| one_kind);
     let shown = Shown { object, count: None, whole: Some(0), ..basis.shown() };
     (Sample { picture, shown }, basis.scene)
+}
+
+/// Mugs, some of them or all without a handle.
+fn blocks(random: &mut Random) -> (Sample, Scene) {
+    let basis = Basis::draw_of(&[Object::Mug], random, 0.0);
+    let odd = (Odd::Block, 1 + random.below(usize::from(basis.number)));
+    let drawing = draw_some_odd(&basis.scene, basis.number, Some(odd), basis.seed);
+    let shown = Shown { object: None, whole: Some(0), ..Shown::drawn(&drawing.truth, basis.number) };
+    (Sample { picture: drawing.picture, shown }, drawing.truth)
 }

@@ -17,6 +17,9 @@ pub(super) const WAYS: usize = 6;
 pub(super) const POOR_WAYS: [usize; 2] = [4, 5];
 /// How often a block has a crown.
 const CROWNED: f32 = 0.4;
+/// How often it has a rim, as mugs have, and how often a speck of light.
+const RIMMED: f32 = 0.4;
+const SPECKED: f32 = 0.3;
 /// Pixels around an object's circle that belong to its outline.
 const OUTLINE: f32 = 1.5;
 
@@ -123,23 +126,43 @@ fn melt(picture: &mut RgbImage, circle: &Circle, random: &mut Random) {
     }
 }
 
-/// A rounded box, |dx / a|^p + |dy / b|^p ≤ 1, where the object was, sometimes with teeth on its upper edge.
+/// A rounded box, |dx / a|^p + |dy / b|^p ≤ 1 with another p in each quarter, where the object was; sometimes with teeth on its upper edge, a rim, or a
+/// speck of light.
 fn block(picture: &mut RgbImage, circle: &Circle, colour: Rgb<u8>, random: &mut Random) {
     const INK: Rgb<u8> = Rgb([38, 32, 42]);
+    const LIGHT: Rgb<u8> = Rgb([246, 246, 240]);
     smear(picture, circle, 1.0, |_, _| true);
-    let power = random.uniform(2.0, 8.0);
+    let powers: [f32; 4] = std::array::from_fn(|_| random.uniform(2.0, 8.0));
     let half_width = circle.radius * random.uniform(0.65, 0.95);
     let half_height = circle.radius * random.uniform(0.6, 0.9);
     let crown = if random.chance(CROWNED) { random.uniform(0.3, 0.9) * half_height } else { 0.0 };
+    let rim = if random.chance(RIMMED) { random.uniform(1.8, 3.2) } else { 0.0 };
+    let speck = random.chance(SPECKED).then(|| {
+        let reach = 0.6 * circle.radius;
+        (random.uniform(-reach, reach), random.uniform(-reach, reach))
+    });
     let (tooth, first) = (random.uniform(3.0, 6.0), random.uniform(0.0, 1.0));
     for (x, y, dx, dy) in inside(circle) {
         // What is above the middle is pushed down between two teeth.
         let notch = ((dx / tooth + first).rem_euclid(1.0) - 0.5).abs() * 2.0;
         let dy = if dy < 0.0 { (dy - crown * notch).max(-circle.radius - OUTLINE) } else { dy };
+        let power = powers[usize::from(dx > 0.0) + 2 * usize::from(dy > 0.0)];
         let size = ((dx / half_width).abs().powf(power) + (dy / half_height).abs().powf(power)).powf(1.0 / power);
         let depth = (1.0 - size) * half_height;
         if depth > 0.0 {
-            picture.put_pixel(x, y, if depth < 1.6 { INK } else { colour });
+            let edge = if dy < 0.0 && dx.abs() < 0.8 * half_width { rim.max(1.6) } else { 1.6 };
+            let lit = speck.is_some_and(|(at_x, at_y)| (dx - at_x).hypot(dy - at_y) < 1.2);
+            picture.put_pixel(
+                x,
+                y,
+                if depth < edge {
+                    INK
+                } else if lit {
+                    LIGHT
+                } else {
+                    colour
+                },
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         shown::{OTHER_COLOUR, OTHER_OBJECT, POORLY_REDRAWN, Sample, Shown},
     },
     miniature::{
-        draw::{Drawing, draw_number},
+        draw::{Drawing, Odd, draw_number, draw_some_odd},
         grammar::{Background, Colour, Count, Object, Scene},
     },
     random::Random,
@@ -23,6 +23,8 @@ const MOST: u8 = 8;
 const SOUND_OF: usize = 2;
 /// One fault in so many is what the pack does to an object that it draws poorly.
 const POOR_OF: usize = 2;
+/// One sound drawing in so many of stars and mugs has the pack's forms of them.
+const ODD_OF: usize = 2;
 
 /// A scene that says everything, uniformly; none, seven or eight objects a little more rarely than other numbers.
 fn scene(random: &mut Random) -> (Scene, u8) {
@@ -44,7 +46,13 @@ fn scene(random: &mut Random) -> (Scene, u8) {
 
 fn sound(random: &mut Random) -> (Sample, Scene) {
     let (scene, number) = scene(random);
-    let Drawing { picture, truth, .. } = draw_number(&scene, number, random.bits());
+    let odd = match scene.object {
+        Object::Star => Some((Odd::RoughStar, usize::from(number))),
+        Object::Mug => Some((Odd::StoutMug, usize::from(number))),
+        _ => None,
+    };
+    let odd = odd.filter(|_| random.below(ODD_OF) == 0);
+    let Drawing { picture, truth, .. } = draw_some_odd(&scene, number, odd, random.bits());
     (Sample { picture, shown: Shown::drawn(&truth, number) }, scene)
 }
 
@@ -54,13 +62,22 @@ fn faulty(random: &mut Random) -> (Sample, Scene) {
         let ((mut scene, number), mut fault) = (scene(random), *random.pick(&Fault::ALL));
         if poor {
             scene.object = *random.pick(&POORLY_REDRAWN);
-            fault = *random.pick(&[Fault::Docked, Fault::Lumps]);
+            fault = *random.pick(&[Fault::Docked, Fault::Lumps, Fault::Blocks]);
+        }
+        if fault == Fault::Blocks {
+            scene.object = Object::Mug;
         }
         if number >= fault.least() {
             break (scene, number, fault);
         }
     };
     let seed = random.bits();
+    if fault == Fault::Blocks {
+        let amount = 1 + random.below(usize::from(number));
+        let Drawing { picture, truth, .. } = draw_some_odd(&scene, number, Some((Odd::Block, amount)), seed);
+        let object = Some(OTHER_OBJECT);
+        return (Sample { picture, shown: Shown { object, whole: Some(0), ..Shown::drawn(&truth, number) } }, scene);
+    }
     let drawing = draw_number(&scene, number, seed);
     let twin = draw_number(&twin(&scene, fault, random), number, seed);
     // All of them may have the fault, but where that would be another scene.

@@ -34,10 +34,12 @@ pub(super) enum Fault {
     Docked,
     /// All are shapeless blobs of their colour.
     Lumps,
+    /// Some mugs are blocks without a handle: drawn so, not spoiled afterwards.
+    Blocks,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::OtherKind,
         Self::OtherColour,
         Self::TwoColours,
@@ -48,6 +50,7 @@ impl Fault {
         Self::Bitten,
         Self::Docked,
         Self::Lumps,
+        Self::Blocks,
     ];
 
     /// Objects that a drawing must have for it: one stranger needs company.
@@ -96,6 +99,7 @@ pub(super) fn commit(
             Fault::Bitten => Box::new(|dx, dy| around.beyond(dx, dy, around.bite).then(|| around.ground(dy))),
             Fault::Docked => Box::new(|dx, dy| (dx * around.side > around.edge).then(|| around.ground(dy))),
             Fault::Lumps => Box::new(|dx, dy| Some(around.lump(dx, dy))),
+            Fault::Blocks => Box::new(|_, _| None),
         };
         repaint(picture, circle, paint);
     }

@@ -61,6 +61,11 @@ pub fn draw(scene: &Scene, seed: u64) -> Drawing {
 /// With one seed, scenes that differ in colour alone have the same layout and background, and other objects stand in the same
 /// circles; their poses, and so what is drawn after them, are their own.
 pub fn draw_number(scene: &Scene, number: u8, seed: u64) -> Drawing {
+    draw_some_odd(scene, number, None, seed)
+}
+
+/// As [`draw_number`]; the first so many of the objects have another form.
+pub(crate) fn draw_some_odd(scene: &Scene, number: u8, odd: Option<(Odd, usize)>, seed: u64) -> Drawing {
     let mut random = Random::new(seed);
     let colour = scene.colour.unwrap_or_else(|| unsaid_colour(scene.object, &mut random));
     let place = scene.background.unwrap_or_else(|| unsaid_place(&mut random));
@@ -69,8 +74,13 @@ pub fn draw_number(scene: &Scene, number: u8, seed: u64) -> Drawing {
     background::paint(&mut canvas, place, &mut random);
     let figure = Figure::of(scene.object);
     let fill = palette::shade(colour, &mut random);
-    for pose in &poses {
-        figure.paint(&mut canvas, pose, fill);
+    for (index, pose) in poses.iter().enumerate() {
+        match odd {
+            Some((odd, amount)) if index < amount => {
+                Figure::new(odd.parts(&mut random)).paint(&mut canvas, pose, fill);
+            }
+            _ => figure.paint(&mut canvas, pose, fill),
+        }
     }
     let truth = Scene { colour: Some(colour), background: Some(place), ..*scene };
     let circles = poses.iter().map(|pose| Circle { x: pose.x, y: pose.y, radius: pose.radius }).collect();

@@ -1,6 +1,6 @@
-//! Shapes that no scene has, and that generated pictures have: the rater must know them too.
+//! Shapes that no scene has, and that generated pictures have: judges must know them too.
 
-use std::f32::consts::TAU;
+use std::f32::consts::{PI, TAU};
 
 use image::RgbImage;
 
@@ -8,7 +8,7 @@ use super::{
     background, blank,
     figure::{Figure, Parts},
     layout::Pose,
-    outline::{crescent, parts_of, path, pointed, polygon},
+    outline::{crescent, mug, parts_of, path, pointed, polygon},
     palette, to_rgb,
 };
 use crate::miniature::{
@@ -30,16 +30,32 @@ pub(crate) enum Odd {
     Moon,
     /// A rounded lump between an oval, a square and a diamond: nothing.
     Lump,
+    /// A star whose points are uneven, five or six of them.
+    RoughStar,
+    /// A mug whose handle is small and thick.
+    StoutMug,
+    /// A mug's body without a handle, its sides uneven, perhaps with a spot where one might be: nothing.
+    Block,
+}
+
+impl Odd {
+    /// Its form; the seed decides on the rest of it.
+    pub(super) fn parts(self, random: &mut Random) -> Parts {
+        match self {
+            Self::Star => pointed(if random.chance(0.5) { 6 } else { 5 }, random.uniform(0.38, 0.58)),
+            Self::Moon => crescent(random.uniform(0.25, 1.0), random.uniform(0.7, 1.1)),
+            Self::Lump => lump(random),
+            Self::RoughStar => rough_star(random),
+            Self::StoutMug => mug(random.uniform(0.4, 0.56), random.uniform(0.12, 0.28)),
+            Self::Block => block(random),
+        }
+    }
 }
 
 /// Draws one on a plain background; form, pose and colour are the seed's.
 pub(crate) fn draw_odd(odd: Odd, seed: u64) -> RgbImage {
     let random = &mut Random::new(seed);
-    let parts = match odd {
-        Odd::Star => pointed(if random.chance(0.5) { 6 } else { 5 }, random.uniform(0.38, 0.58)),
-        Odd::Moon => crescent(random.uniform(0.25, 1.0), random.uniform(0.7, 1.1)),
-        Odd::Lump => lump(random),
-    };
+    let parts = odd.parts(random);
     let radius = random.uniform(RADIUS.0, RADIUS.1);
     let middle = SIDE as f32 / 2.0;
     let pose = Pose {
@@ -80,4 +96,53 @@ fn lump(random: &mut Random) -> Parts {
     /// It stands as it likes.
     const ANY: f32 = 180.0;
     parts_of(path(|builder| polygon(builder, &corners)), ANY)
+}
+
+fn rough_star(random: &mut Random) -> Parts {
+    let points = if random.chance(0.6) { 5 } else { 6 };
+    let inner = random.uniform(0.38, 0.56);
+    let corners: Vec<(f32, f32)> = (0..2 * points)
+        .map(|index| {
+            let angle = index as f32 * PI / points as f32 - PI / 2.0 + random.uniform(-0.1, 0.1);
+            let radius = if index % 2 == 0 { random.uniform(0.72, 1.0) } else { inner * random.uniform(0.85, 1.15) };
+            (radius * angle.cos(), radius * angle.sin())
+        })
+        .collect();
+    parts_of(path(|builder| polygon(builder, &corners)), 180.0 / points as f32)
+}
+
+fn block(random: &mut Random) -> Parts {
+    /// Degrees that it may lean.
+    const LEAN: f32 = 14.0;
+    let (half, tall) = (random.uniform(0.55, 0.85), random.uniform(0.55, 0.8));
+    let exponents: [f32; 4] = std::array::from_fn(|_| random.uniform(2.2, 9.0));
+    let waves = [2.0, 3.0, 4.0].map(|number| (number, random.uniform(0.0, 0.06), random.uniform(0.0, TAU)));
+    let corner = |at: usize| {
+        let angle = at as f32 * TAU / CORNERS as f32;
+        let (cos, sin) = (angle.cos(), angle.sin());
+        // Each quarter has a corner of its own, sharp or round.
+        let exponent = exponents[at * exponents.len() / CORNERS];
+        let radius = (cos.abs().powf(exponent) + sin.abs().powf(exponent)).powf(-1.0 / exponent);
+        let trembles: f32 = waves.iter().map(|(number, height, phase)| height * (number * angle + phase).sin()).sum();
+        let reach = radius * (1.0 + trembles);
+        ((half * reach * cos).clamp(-1.0, 1.0), (tall * reach * sin).clamp(-1.0, 1.0))
+    };
+    let corners: Vec<(f32, f32)> = (0..CORNERS).map(corner).collect();
+    let spot = |random: &mut Random, size: f32| {
+        let (x, y) = (random.uniform(-0.75, 0.75) * half, random.uniform(-0.6, 0.6) * tall);
+        path(|builder| {
+            polygon(builder, &[(x - size, y), (x, y - size), (x + size, y), (x, y + size)]);
+        })
+    };
+    let dark = match random.below(3) {
+        0 => None,
+        1 => Some(spot(random, 0.12)),
+        // A rim as wide as it is.
+        _ => Some(path(|builder| {
+            let (left, right, top) = (-0.8 * half, 0.8 * half, -tall);
+            polygon(builder, &[(left, top - 0.04), (right, top - 0.04), (right, top + 0.14), (left, top + 0.14)]);
+        })),
+    };
+    let light = random.chance(0.3).then(|| spot(random, 0.1));
+    Parts { dark, light, ..parts_of(path(|builder| polygon(builder, &corners)), LEAN) }
 }

@@ -19,7 +19,7 @@ pub(super) fn parts(object: Object) -> Parts {
         Object::Star => star(),
         Object::Heart => heart(),
         Object::Fish => fish(),
-        Object::Mug => mug(),
+        Object::Mug => mug(0.56, 0.28),
         Object::Tree => tree(),
         Object::Car => car(),
         Object::Cat => cat(),
@@ -107,11 +107,12 @@ fn fish() -> Parts {
     Parts { behind: None, body, dark: None, light, lean: 18.0 }
 }
 
-fn mug() -> Parts {
+/// `outer` and `inner` are the radii of its handle.
+pub(super) fn mug(outer: f32, inner: f32) -> Parts {
     let body = path(|b| {
         polygon(b, &[(-0.82, -0.68), (0.42, -0.68), (0.36, 0.74), (-0.76, 0.74)]);
-        let outer = arc((0.4, 0.0), 0.56, -PI / 2.0, PI / 2.0);
-        let inner = arc((0.4, 0.0), 0.28, PI / 2.0, -PI / 2.0);
+        let outer = arc((0.4, 0.0), outer, -PI / 2.0, PI / 2.0);
+        let inner = arc((0.4, 0.0), inner, PI / 2.0, -PI / 2.0);
         polygon(b, &outer.chain(inner).collect::<Vec<_>>());
     });
     let dark = some(|b| ellipse(b, (-0.2, -0.64), 0.5, 0.14));

@@ -11,7 +11,7 @@ const SPECK: usize = 24;
 /// Pixels below which a region may be a fragment of a neighbour.
 const FRAGMENT: usize = 60;
 /// Pixels between a fragment and what it belongs to.
-const REACH: i32 = 2;
+const REACH: i32 = 3;
 /// Pixels above which a region must be several objects in contact: the largest single one has 330.
 const LARGEST: usize = 350;
 /// Factors on the threshold that are tried to separate objects in contact.

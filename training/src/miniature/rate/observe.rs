@@ -16,6 +16,15 @@ pub struct Thing {
     pub strangeness: f32,
     /// Size in pixels.
     pub area: usize,
+    /// Objects that it could pass for, by their place in [`Object::ALL`].
+    passes: [bool; Object::ALL.len()],
+}
+
+impl Thing {
+    /// Whether someone who asked for `object` would take it for one.
+    pub fn passes_for(&self, object: Object) -> bool {
+        self.passes[object as usize]
+    }
 }
 
 /// What is in a picture.
@@ -35,8 +44,8 @@ pub fn observe(picture: &RgbImage) -> Observation {
     let pixels = Pixels::of(picture);
     let regions = regions(&pixels);
     let things = regions.iter().map(|region| {
-        let (object, strangeness) = shape::recognise(&pixels, region);
-        Thing { object, colour: tint::name(&pixels, region), strangeness, area: region.len() }
+        let shape::Likeness { object, strangeness, passes } = shape::recognise(&pixels, region);
+        Thing { object, colour: tint::name(&pixels, region), strangeness, area: region.len(), passes }
     });
     Observation { things: things.collect(), background: place::name(&pixels, &regions) }
 }

@@ -28,7 +28,13 @@ const ODD: [(Odd, Option<Object>, u64); 3] =
 /// Nearest examples that vote.
 const NEAREST: usize = 7;
 /// Squared distance between unit silhouettes (0 equal, 2 disjoint) beyond which a region is nothing known.
-const STRANGE: f32 = 0.16;
+const STRANGE: f32 = 0.24;
+/// A region is a lump where the nearest lump is nearer than this share of the way to the nearest object: what is about as near to an object
+/// is the object, blurred.
+const LUMPISH: f32 = 0.6;
+/// What is no farther from an object than so many times its distance to the nearest one could pass for it: who asked for a car takes for a car
+/// what could as well be an umbrella.
+const PASSING: f32 = 1.25;
 /// Seed of the examples; scenes to be rated use others.
 const SEED: u64 = 0x5eed_5a9e;
 
@@ -42,29 +48,42 @@ struct Example {
 
 static EXAMPLES_OF_ALL: LazyLock<Vec<Example>> = LazyLock::new(draw_examples);
 
-/// What a region looks like: the object, if it is near enough to one, and the squared distance to the nearest example.
-pub(super) fn recognise(pixels: &Pixels, region: &Region) -> (Option<Object>, f32) {
-    let silhouette = silhouette(pixels, region);
-    let mut nearest: Vec<(f32, Option<Object>)> =
-        EXAMPLES_OF_ALL.iter().map(|example| (distance(&silhouette, &example.silhouette), example.object)).collect();
-    nearest.select_nth_unstable_by(NEAREST, |one, other| one.0.total_cmp(&other.0));
-    nearest.truncate(NEAREST);
-    let closest = nearest.iter().map(|(distance, _)| *distance).fold(f32::INFINITY, f32::min);
-    /// A lump's vote: what is as near to an object as to a lump is the object, blurred.
-    const DOUBT: f32 = 0.1;
-    /// The lumps' place, after the objects'.
-    const LUMP: usize = Object::ALL.len();
-    let mut votes = [0.0; LUMP + 1];
-    for (distance, object) in nearest {
-        let place = object.map_or(LUMP, |object| object as usize);
-        votes[place] += if object.is_some() { 1.0 } else { DOUBT } / (distance + f32::EPSILON);
-    }
-    let candidates = Object::ALL.into_iter().map(Some).chain([None]);
-    let weight = |object: Option<Object>| votes[object.map_or(LUMP, |object| object as usize)];
-    let winner = candidates.max_by(|&one, &other| weight(one).total_cmp(&weight(other))).flatten();
-    (winner.filter(|_| closest <= STRANGE), closest)
+/// What a region looks like.
+pub(super) struct Likeness {
+    /// The object that it is, if it is near enough to one.
+    pub(super) object: Option<Object>,
+    /// Squared distance to the nearest drawn example of any.
+    pub(super) strangeness: f32,
+    /// Objects that it could pass for, by their place in [`Object::ALL`].
+    pub(super) passes: [bool; Object::ALL.len()],
 }
 
+/// Compares a region with all examples.
+pub(super) fn recognise(pixels: &Pixels, region: &Region) -> Likeness {
+    let silhouette = silhouette(pixels, region);
+    let (mut nearest, mut lump) = (Vec::with_capacity(EXAMPLES_OF_ALL.len()), f32::INFINITY);
+    let mut of_each = [f32::INFINITY; Object::ALL.len()];
+    for example in EXAMPLES_OF_ALL.iter() {
+        let distance = distance(&silhouette, &example.silhouette);
+        match example.object {
+            Some(object) => {
+                nearest.push((distance, object));
+                of_each[object as usize] = distance.min(of_each[object as usize]);
+            }
+            None => lump = lump.min(distance),
+        }
+    }
+    nearest.select_nth_unstable_by(NEAREST, |one, other| one.0.total_cmp(&other.0));
+    nearest.truncate(NEAREST);
+    let strangeness = of_each.into_iter().fold(f32::INFINITY, f32::min);
+    let mut votes = [0.0; Object::ALL.len()];
+    nearest.iter().for_each(|&(distance, object)| votes[object as usize] += 1.0 / (distance + f32::EPSILON));
+    let winner = Object::ALL.into_iter().max_by(|&one, &other| votes[one as usize].total_cmp(&votes[other as usize]));
+    let object = winner.filter(|_| strangeness <= STRANGE && lump >= LUMPISH * strangeness);
+    let near = |distance: f32| distance <= STRANGE.min(PASSING * strangeness) && lump >= LUMPISH * distance;
+    let passes = Object::ALL.map(|each| object == Some(each) || object.is_some() && near(of_each[each as usize]));
+    Likeness { object, strangeness, passes }
+}
 fn distance(one: &Silhouette, other: &Silhouette) -> f32 {
     one.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum()
 }

@@ -6,7 +6,7 @@ use crate::miniature::grammar::Scene;
 /// Each thing that a prompt says, right or wrong; what it does not say is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// There is something, and everything there is the prompt's object.
+    /// There is something, and everything there could pass for the prompt's object.
     pub object: bool,
     /// There are as many things as the prompt says (one where it says no number).
     pub count: bool,
@@ -27,7 +27,7 @@ impl Verdict {
 pub fn judge(seen: &Observation, asked: &Scene) -> Verdict {
     let things = &seen.things;
     Verdict {
-        object: !things.is_empty() && things.iter().all(|thing| thing.object == Some(asked.object)),
+        object: !things.is_empty() && things.iter().all(|thing| thing.passes_for(asked.object)),
         count: things.len() == usize::from(asked.number()),
         colour: asked
             .colour
