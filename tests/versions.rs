@@ -14,7 +14,7 @@ use plaudit::{
     },
     metrics::Metrics,
     pack::{Component, Pack},
-    pipeline::{Pipeline, PipelineSettings, Request},
+    pipeline::{Pipeline, PipelineSettings, Request, schedule::SchedulerKind},
     runtime::Device,
 };
 use plaudit_onnx::Tensor;
@@ -111,6 +111,24 @@ fn sessions_of_equal_files_are_shared_and_the_rest_is_released_with_the_last_ord
     }
     engine.release();
     assert!(picture(engine.submit(order(2, 1)).expect("room")).is_ok(), "what they shared is still there");
+}
+
+#[test]
+fn a_version_draws_by_its_own_scheduler_where_a_request_names_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (engine, bundled) = (engine(), Pack::open(&packs::bundled()).expect("the bundled pack"));
+    let rescheduled = packs::rescheduled(folder.path());
+    let unnamed = guided(&engine, order(4, 1));
+    let request = Request { scheduler: Some(SchedulerKind::Pndm), ..unnamed.request.clone() };
+    let named = Order { request, ..unnamed.clone() };
+    let before = picture(engine.submit(unnamed.clone()).expect("room")).expect("drawn");
+    serve(&engine, &engine.open(&rescheduled).expect("another version"));
+    assert_eq!(engine.model().scheduler, SchedulerKind::Ddim);
+    let after = picture(engine.submit(unnamed.clone()).expect("room")).expect("drawn");
+    assert!(after == alone(&rescheduled, &unnamed), "by its own");
+    assert!(after != before && before == alone(&bundled, &unnamed));
+    let asked_for = picture(engine.submit(named).expect("room")).expect("drawn");
+    assert!(asked_for == before, "weights are equal, and so is the scheduler that was named");
 }
 
 #[test]

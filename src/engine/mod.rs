@@ -274,6 +274,14 @@ impl Engine {
         self.routes.load().champion.facts().clone()
     }
 
+    /// What a version is: the one that serves by default, unless the other is on trial.
+    pub fn model_of(&self, version: &str) -> ModelFacts {
+        let routes = self.routes.load();
+        let candidate = routes.candidate.as_ref().map(|trial| &trial.generator);
+        let found = candidate.filter(|generator| generator.version() == version).unwrap_or(&routes.champion);
+        found.facts().clone()
+    }
+
     /// Orders that wait before a new one, and how long it would take if all that is in the engine were done first.
     ///
     /// A request that the pack cannot do takes no time.
@@ -368,15 +376,15 @@ impl Drop for Engine {
 }
 
 impl ModelFacts {
-    /// In what clients would notice that it is another model than `other`, not another version of it.
+    /// In what clients would notice that it is another model than `other`, not another version of it. A version has a scheduler of its own: which
+    /// one draws it best is learned with its weights, and a request that names none gets that of the version that draws.
     fn differences(&self, other: &Self) -> Vec<String> {
         let facts = |facts: &Self| {
-            let Self { name, version: _, size, size_multiple, scheduler, guidance, image_to_image } = facts;
+            let Self { name, version: _, size, size_multiple, scheduler: _, guidance, image_to_image } = facts;
             [
                 ("name", name.clone()),
                 ("size", format!("{}x{}", size.0, size.1)),
                 ("multiple of sizes", size_multiple.to_string()),
-                ("scheduler", scheduler.to_string()),
                 ("guidance scale", guidance.to_string()),
                 ("image to image", image_to_image.to_string()),
             ]

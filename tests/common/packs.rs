@@ -39,6 +39,19 @@ pub(crate) fn copy(into: &Path) {
     }
 }
 
+/// Another version: everything is the same but the scheduler, which is DDIM.
+pub(crate) fn rescheduled(into: &Path) -> Pack {
+    fs::create_dir_all(into).expect("a folder");
+    copy(into);
+    for file in ["scheduler/scheduler_config.json", "model_index.json"] {
+        let text = fs::read_to_string(into.join(file)).expect("the file");
+        assert!(text.contains("PNDMScheduler"), "{text}");
+        fs::write(into.join(file), text.replace("PNDMScheduler", "DDIMScheduler")).expect("written");
+    }
+    seal(into, "miniature", &Default::default(), &quiet(), |_| ()).expect("a pack");
+    Pack::open(into).expect("the pack")
+}
+
 /// Another version: the denoiser's last bias is moved by `shift`, everything else is the same.
 pub(crate) fn tuned(into: &Path, shift: f32) -> Pack {
     fs::create_dir_all(into).expect("a folder");

@@ -44,6 +44,26 @@ async fn once_a_promotion_has_answered_the_new_version_draws_and_a_rollback_brin
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_brings_its_own_scheduler() {
+    let scene = Scene::start().await;
+    let sampler = async || {
+        let body = json!({"prompt": "a blue car", "steps": 3, "seed": 1});
+        let drawn: Value = scene.app.post("/sdapi/v1/txt2img", body).await.json().await.expect("JSON");
+        let info = drawn["info"].as_str().unwrap_or_else(|| panic!("{drawn}"));
+        serde_json::from_str::<Value>(info).expect("JSON")["sampler_name"].clone()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    packs::rescheduled(folder.path());
+    let other = scene.publish(folder.path()).await;
+    let before = sampler().await;
+    assert_eq!(scene.promote(Kind::Generator, &other, &scene.first).await.status(), 200);
+    assert_eq!(scene.drawn_by().await, other.as_str());
+    let models: Value = scene.app.get("/v1/models").await.json().await.expect("JSON");
+    assert_eq!(models["data"][0]["scheduler"], "ddim");
+    assert_eq!((before, sampler().await), (json!("PLMS"), json!("DDIM")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_promotion_from_the_command_line_is_followed_and_what_served_when_is_told() {
     let scene = Scene::start().await;
     let tuned = scene.tuned(0.1).await;

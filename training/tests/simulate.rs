@@ -99,14 +99,15 @@ async fn recipes_begin_with_the_same_votes_and_seeds_with_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_goes_from_votes_over_http_to_a_report() {
     let folder = tempfile::tempdir().expect("a folder");
-    let asked = simulation(folder.path());
+    // Its pack names another scheduler than the one that serves: the server must swap all the same.
+    let asked = Simulation { objectives: vec![TuneObjective::LatentReward.into()], ..simulation(folder.path()) };
     let finished = simulate(&asked).await.expect("a report");
     let page = folder.path().join("report.html");
     assert_eq!(finished, Finished::Whole(page.clone()));
 
     let read =
         |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON") };
-    let leg = read(folder.path().join("legs/reward-weighted-hostile-10/leg.json"));
+    let leg = read(folder.path().join("legs/latent-reward-hostile-10/leg.json"));
     let round = &leg["rounds"][0];
     assert_eq!(round["done"], "released", "{round:#}");
     assert_eq!(round["drawn"][0], 56, "28 prompts of two pictures");
@@ -120,10 +121,11 @@ async fn a_round_goes_from_votes_over_http_to_a_report() {
     let report = read(folder.path().join("report.json"));
     assert_eq!(report["whole"], true);
     let measured = &report["legs"][0];
-    assert_eq!(measured["arms"].as_array().map(Vec::len), Some(6), "base and tuned, three ways each");
+    let arms = measured["arms"].as_array().map(Vec::len);
+    assert_eq!(arms, Some(7), "base and tuned, three ways each, and the base by the tuned one's scheduler");
     assert_eq!(measured["by_round"].as_array().map(Vec::len), Some(2));
     assert!(measured["versus"].as_array().is_some_and(|all| all.iter().all(|one| one["tally"]["wins"].is_u64())));
-    for file in ["report.md", "judged.svg", "sheet-reward-weighted-hostile-10.png"] {
+    for file in ["report.md", "judged.svg", "sheet-latent-reward-hostile-10.png"] {
         assert!(folder.path().join(file).exists(), "{file}");
     }
     let text = std::fs::read_to_string(&page).expect("the page");

@@ -156,13 +156,14 @@ fn info(state: &State, asked: &Wanted, translated: &Translated, drawn: &Drawn, k
     let mut warnings = [translated.warnings.as_slice(), &drawn.warnings].concat();
     warnings.extend(answer::withheld(&drawn.images));
     let version = drawn.model_version.as_deref();
+    let scheduler = || version.map_or(model.scheduler, |version| state.engine.model_of(version).scheduler);
     let each = |text: &str| vec![text.to_owned(); kept.len()];
     json!({
         "prompt": request.prompt, "all_prompts": each(&request.prompt),
         "negative_prompt": request.negative_prompt, "all_negative_prompts": each(&request.negative_prompt),
         "seed": request.seed, "all_seeds": kept.iter().map(|made| made.seed).collect::<Vec<_>>(),
         "steps": request.steps, "cfg_scale": request.guidance, "width": width, "height": height,
-        "sampler_name": sampler(request.scheduler.unwrap_or(model.scheduler)),
+        "sampler_name": sampler(request.scheduler.unwrap_or_else(scheduler)),
         "batch_size": translated.batch_size, "index_of_first_image": 0,
         "sd_model_name": model.name, "sd_model_hash": version.map(hash), "model_version": version,
         "image_ids": kept.iter().map(|made| made.id.to_string()).collect::<Vec<_>>(),
