@@ -70,6 +70,8 @@ async fn recipes_begin_with_the_same_votes_and_seeds_with_their_own() {
 
     let mut asked = asked;
     asked.daemon.learning.tune_pictures = 1;
+    // What only one objective has is for its legs, and no obstacle to the others.
+    asked.daemon.learning.tune_strength = Some(40.0);
     assert!(matches!(simulate(&asked).await.expect("a report"), Finished::Whole(_)));
     let read =
         |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON") };

@@ -67,6 +67,7 @@ impl Recipe {
             tune_pictures: if self.unlabelled { usual.tune_pictures } else { 0 },
             base_data: usual.base_data.clone().filter(|_| self.pretraining),
             tune_rate: self.rate.or(usual.tune_rate),
+            tune_strength: usual.tune_strength.filter(|_| self.objective == TuneObjective::LatentReward),
             ..usual.clone()
         }
     }
