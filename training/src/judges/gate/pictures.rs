@@ -115,11 +115,7 @@ pub(super) fn original(random: &mut Random) -> Original {
 
 fn whole(random: &mut Random) -> (Sample, Scene) {
     let basis = Basis::draw(random, ODD_NUMBER);
-    let odd = match basis.scene.object {
-        Object::Star => Some(Odd::RoughStar),
-        Object::Mug => Some(Odd::StoutMug),
-        _ => None,
-    };
+    let odd = Odd::of(basis.scene.object);
     let odd = odd.filter(|_| random.chance(ODD_FORM)).map(|odd| (odd, usize::from(basis.number)));
     let drawing = draw_some_odd(&basis.scene, basis.number, odd, basis.seed);
     (Sample { shown: Shown::drawn(&drawing.truth, basis.number), picture: drawing.picture }, drawing.truth)

@@ -152,17 +152,12 @@ fn block(picture: &mut RgbImage, circle: &Circle, colour: Rgb<u8>, random: &mut 
         if depth > 0.0 {
             let edge = if dy < 0.0 && dx.abs() < 0.8 * half_width { rim.max(1.6) } else { 1.6 };
             let lit = speck.is_some_and(|(at_x, at_y)| (dx - at_x).hypot(dy - at_y) < 1.2);
-            picture.put_pixel(
-                x,
-                y,
-                if depth < edge {
-                    INK
-                } else if lit {
-                    LIGHT
-                } else {
-                    colour
-                },
-            );
+            let paint = match (depth < edge, lit) {
+                (true, _) => INK,
+                (false, true) => LIGHT,
+                (false, false) => colour,
+            };
+            picture.put_pixel(x, y, paint);
         }
     }
 }

@@ -23,6 +23,8 @@ const MOST: u8 = 8;
 const SOUND_OF: usize = 2;
 /// One fault in so many is what the pack does to an object that it draws poorly.
 const POOR_OF: usize = 2;
+/// One faulty drawing in so many is of mugs without handles.
+const BLOCKS_OF: usize = 5;
 /// One sound drawing in so many of stars and mugs has the pack's forms of them.
 const ODD_OF: usize = 2;
 
@@ -46,38 +48,42 @@ fn scene(random: &mut Random) -> (Scene, u8) {
 
 fn sound(random: &mut Random) -> (Sample, Scene) {
     let (scene, number) = scene(random);
-    let odd = match scene.object {
-        Object::Star => Some((Odd::RoughStar, usize::from(number))),
-        Object::Mug => Some((Odd::StoutMug, usize::from(number))),
-        _ => None,
-    };
+    let odd = Odd::of(scene.object).map(|odd| (odd, usize::from(number)));
     let odd = odd.filter(|_| random.below(ODD_OF) == 0);
     let Drawing { picture, truth, .. } = draw_some_odd(&scene, number, odd, random.bits());
     (Sample { picture, shown: Shown::drawn(&truth, number) }, scene)
 }
 
+/// Mugs, some of them or all drawn as blocks without a handle.
+fn blocks(random: &mut Random) -> (Sample, Scene) {
+    let (scene, number) = loop {
+        let (scene, number) = scene(random);
+        if number > 0 {
+            break (Scene { object: Object::Mug, ..scene }, number);
+        }
+    };
+    let odd = (Odd::Block, 1 + random.below(usize::from(number)));
+    let Drawing { picture, truth, .. } = draw_some_odd(&scene, number, Some(odd), random.bits());
+    let shown = Shown { object: Some(OTHER_OBJECT), whole: Some(0), ..Shown::drawn(&truth, number) };
+    (Sample { picture, shown }, scene)
+}
+
 fn faulty(random: &mut Random) -> (Sample, Scene) {
+    if random.below(BLOCKS_OF) == 0 {
+        return blocks(random);
+    }
     let poor = random.below(POOR_OF) == 0;
     let (scene, number, fault) = loop {
         let ((mut scene, number), mut fault) = (scene(random), *random.pick(&Fault::ALL));
         if poor {
             scene.object = *random.pick(&POORLY_REDRAWN);
-            fault = *random.pick(&[Fault::Docked, Fault::Lumps, Fault::Blocks]);
-        }
-        if fault == Fault::Blocks {
-            scene.object = Object::Mug;
+            fault = *random.pick(&[Fault::Docked, Fault::Lumps]);
         }
         if number >= fault.least() {
             break (scene, number, fault);
         }
     };
     let seed = random.bits();
-    if fault == Fault::Blocks {
-        let amount = 1 + random.below(usize::from(number));
-        let Drawing { picture, truth, .. } = draw_some_odd(&scene, number, Some((Odd::Block, amount)), seed);
-        let object = Some(OTHER_OBJECT);
-        return (Sample { picture, shown: Shown { object, whole: Some(0), ..Shown::drawn(&truth, number) } }, scene);
-    }
     let drawing = draw_number(&scene, number, seed);
     let twin = draw_number(&twin(&scene, fault, random), number, seed);
     // All of them may have the fault, but where that would be another scene.

@@ -34,12 +34,10 @@ pub(super) enum Fault {
     Docked,
     /// All are shapeless blobs of their colour.
     Lumps,
-    /// Some mugs are blocks without a handle: drawn so, not spoiled afterwards.
-    Blocks,
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::OtherKind,
         Self::OtherColour,
         Self::TwoColours,
@@ -50,7 +48,6 @@ impl Fault {
         Self::Bitten,
         Self::Docked,
         Self::Lumps,
-        Self::Blocks,
     ];
 
     /// Objects that a drawing must have for it: one stranger needs company.
@@ -99,7 +96,6 @@ pub(super) fn commit(
             Fault::Bitten => Box::new(|dx, dy| around.beyond(dx, dy, around.bite).then(|| around.ground(dy))),
             Fault::Docked => Box::new(|dx, dy| (dx * around.side > around.edge).then(|| around.ground(dy))),
             Fault::Lumps => Box::new(|dx, dy| Some(around.lump(dx, dy))),
-            Fault::Blocks => Box::new(|_, _| None),
         };
         repaint(picture, circle, paint);
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::miniature::{
     Random, SIDE,
-    grammar::{Background, Colour},
+    grammar::{Background, Colour, Object},
 };
 
 /// Half the extent, in pixels, as in scenes.
@@ -39,6 +39,15 @@ pub(crate) enum Odd {
 }
 
 impl Odd {
+    /// The form that the pack gives an object, where it is another one than the painter's: right all the same.
+    pub(crate) fn of(object: Object) -> Option<Self> {
+        match object {
+            Object::Star => Some(Self::RoughStar),
+            Object::Mug => Some(Self::StoutMug),
+            _ => None,
+        }
+    }
+
     /// Its form; the seed decides on the rest of it.
     pub(super) fn parts(self, random: &mut Random) -> Parts {
         match self {

@@ -87,3 +87,20 @@ fn any_number_can_be_drawn() {
         assert_eq!(draw_number(&Scene::of(Object::Star), number, 3).circles.len(), usize::from(number));
     }
 }
+
+#[test]
+fn other_forms_stand_where_objects_do_and_leave_the_rest_alone() {
+    let scene: Scene = "three red mugs on the beach".parse().expect("a scene");
+    let usual = draw_number(&scene, 3, 5);
+    assert_eq!(draw_some_odd(&scene, 3, Some((Odd::Block, 0)), 5).picture, usual.picture);
+    for odd in [Odd::Block, Odd::StoutMug] {
+        let drawn = draw_some_odd(&scene, 3, Some((odd, 1)), 5);
+        let first = usual.circles[0];
+        let changed =
+            usual.picture.enumerate_pixels().filter(|(x, y, pixel)| drawn.picture.get_pixel(*x, *y) != *pixel);
+        let away: Vec<f32> =
+            changed.map(|(x, y, _)| (x as f32 + 0.5 - first.x).hypot(y as f32 + 0.5 - first.y)).collect();
+        assert!(away.len() > 10, "{odd:?} is another form");
+        assert!(away.iter().all(|away| *away < first.radius + 3.0), "{odd:?} stays where the first mug was");
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Objects are the only saturated things of the miniature world, so a threshold on chroma separates them; each connected
 //! part is then compared with drawn examples of every object in a frame that its own moments give (centre and spread),
-//! its hue names the colour, and what is left, row by row, names the place. Nothing is learned but the tables of
+//! (what is about as near to the prompt's object as to another passes for it), its hue names the colour, and what is left, row by row, names the place. Nothing is learned but the tables of
 //! examples, which are drawn at first use.
 
 mod components;
